@@ -1,0 +1,1 @@
+"""Singer tap for Invoca Calls In Progress: who is on the line now."""

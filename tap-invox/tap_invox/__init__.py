@@ -1,0 +1,1 @@
+"""Singer tap for INVOX Call Tracking: the calls of an account."""

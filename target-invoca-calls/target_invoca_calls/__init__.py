@@ -1,0 +1,1 @@
+"""Singer target for Invoca Call Ingestion: each call delivered once, none lost."""
