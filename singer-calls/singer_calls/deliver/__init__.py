@@ -1,0 +1,1 @@
+"""For targets: delivery of calls to a vendor's API, no call lost, none sent twice unknowingly."""

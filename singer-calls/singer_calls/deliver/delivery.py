@@ -1,0 +1,45 @@
+"""One call as it goes over the wire, and the vendor's answer to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One call, ready to be sent.
+
+    Attributes:
+        key: The call's own key at the destination (impact ``CallSessionId``).
+        scope: Where that key is unique: the destination's address and its account or campaign.
+            Key and scope together are the ledger's key.
+        url: The full URL of the POST.
+        body: The bytes of the POST.
+        headers: Headers of this call, ``Content-Type`` at least. Credentials are not here but in
+            ``CallSink.session_headers``.
+    """
+
+    key: str
+    scope: str
+    url: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A vendor's answer, whole.
+
+    Attributes:
+        status: The HTTP status, 100-599.
+        headers: Its headers, looked up without regard to case.
+        body: At most ``sender.BODY_LIMIT`` bytes of it.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)

@@ -1,0 +1,96 @@
+"""What became of one attempt to deliver a call, as a value with its reason.
+
+    Outcome
+    ├─ Settled          the call is done with: STATE may pass it
+    │  ├─ Accepted      the vendor took it
+    │  ├─ Duplicate     the vendor already had it
+    │  └─ Rejected      the vendor, or our own check, says this call can never be taken as it is
+    ├─ Retry            certainly not processed: may be sent again
+    ├─ Unknown          the vendor may have processed it: policy decides (on_unknown_outcome)
+    └─ Fatal            nothing is wrong with the call, but sending can't go on
+
+A reason is a short text for people. It never holds a value of the call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class InvalidCall(ValueError):
+    """A record that can't become a call of the destination.
+
+    Args:
+        reason: What is wrong and what would be right, without the value.
+        field: The destination's name of the parameter at fault, or None.
+    """
+
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.reason = reason
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Base of all outcomes.
+
+    Attributes:
+        reason: A short text for people, without values of the call.
+    """
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Outcome):
+    """The vendor took the call.
+
+    Attributes:
+        reference: The vendor's own id of it, if it gave one (Invoca: ``cuid``).
+    """
+
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate(Outcome):
+    """The vendor already had the call: delivered earlier, not sent again."""
+
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(Outcome):
+    """This call can't be taken as it is.
+
+    Attributes:
+        field: The parameter at fault, as the destination names it.
+        status: The HTTP status, None when our own check refused it.
+    """
+
+    field: str | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Outcome):
+    """Certainly not processed.
+
+    Attributes:
+        after: Seconds the vendor asked to wait, None without such a wish.
+        everyone: True when the wish concerns the whole account (429), not this call alone.
+    """
+
+    after: float | None = None
+    everyone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Outcome):
+    """The request left, or may have, and no answer says what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal(Outcome):
+    """Sending can't go on: credentials, permission, configuration, a vendor that is down."""

@@ -1,0 +1,246 @@
+"""The vocabulary of settings, each defined once: the same word means the same in every plugin.
+
+Times and rates are integers, with the unit in the name or the description. A plugin's
+``config_jsonschema`` is ``settings([...its own...], common(...), taps(...) or targets(...))``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_DATES = "An ISO 8601 date-time with an offset or Z, or a date; a bare time is read as UTC."
+
+
+def settings(*groups: Iterable[th.Property[Any]]) -> dict[str, Any]:
+    """Join groups of settings into one JSON Schema.
+
+    Returns:
+        A JSON Schema object, the settings in the order given.
+    """
+    return th.PropertiesList(*(item for group in groups for item in group)).to_dict()
+
+
+def secret(name: str, *, title: str, description: str) -> th.Property[Any]:
+    """A required credential. An empty one fails at start, not at the vendor."""
+    return th.Property(
+        name,
+        th.StringType(min_length=1),
+        required=True,
+        secret=True,
+        title=title,
+        description=description,
+    )
+
+
+def integer(  # noqa: D417
+    name: str,
+    default: int | None = None,
+    *,
+    title: str,
+    description: str,
+    minimum: int = 1,
+    maximum: int | None = None,
+) -> th.Property[Any]:
+    """A whole number with its bounds."""
+    return th.Property(
+        name,
+        th.IntegerType(minimum=minimum, maximum=maximum),
+        default=default,
+        title=title,
+        description=description,
+    )
+
+
+def common(*, api_url: str, docs: str, request_timeout: int = 30) -> list[th.Property[Any]]:
+    """The settings of every plugin.
+
+    Args:
+        api_url: The vendor's own address, the default.
+        docs: Link to the vendor's documentation.
+        request_timeout: Default of that setting, seconds.
+    """
+    return [
+        th.Property(
+            "api_url",
+            th.StringType(min_length=1),
+            default=api_url,
+            title="API address",
+            description=(
+                "Where the vendor is asked: scheme and host, without the path of an endpoint. "
+                f"Must be https unless its host is this machine. Vendor documentation: {docs}"
+            ),
+        ),
+        integer(
+            "request_timeout",
+            request_timeout,
+            title="Request timeout (seconds)",
+            description="Longest time for one request, connecting included, in seconds.",
+        ),
+        integer(
+            "backoff_max_tries",
+            5,
+            title="Tries per request",
+            description="How often one request is tried before the run ends, the first try "
+            "included.",
+        ),
+        integer(
+            "retry_after_max",
+            300,
+            title="Longest pause (seconds)",
+            description="Longest pause, in seconds, that the vendor may ask for (Retry-After). "
+            "A longer one ends the run cleanly, with its state, to be run again later.",
+        ),
+        integer(
+            "requests_per_minute",
+            title="Requests per minute",
+            description="Never more requests than this over any 60 seconds, for the whole "
+            "process. Without it there is no limit.",
+        ),
+        th.Property(
+            "user_agent",
+            th.StringType,
+            title="User agent",
+            description="Sent as the User-Agent header. Default: the plugin's name and version.",
+        ),
+    ]
+
+
+def taps(*, timezone: str, window_days: int, lookback_days: int) -> list[th.Property[Any]]:
+    """The settings of every tap that reads a past, with the vendor's defaults."""
+    return [
+        th.Property(
+            "start_date",
+            th.DateTimeType,
+            title="Start date",
+            description=f"First moment read, inclusive. {_DATES} Without it: everything the "
+            "vendor has. Later than the bookmark, it wins.",
+        ),
+        th.Property(
+            "end_date",
+            th.DateTimeType,
+            title="End date",
+            description=f"End of reading, exclusive. {_DATES} A run with it is a backfill: the "
+            "bookmark of the live pipeline is not moved past it. Without it: now.",
+        ),
+        integer(
+            "lookback_days",
+            lookback_days,
+            minimum=0,
+            title="Lookback (days)",
+            description="Re-read this many days behind the bookmark, for what the vendor adds to "
+            "a call late. Subtracted from the request, never from the stored bookmark.",
+        ),
+        integer(
+            "window_days",
+            window_days,
+            title="Window (days)",
+            description="One request, or one run of pages, covers at most this many days. The "
+            "bookmark is saved after each window.",
+        ),
+        integer(
+            "windows_in_flight",
+            2,
+            title="Windows in flight",
+            description="How many windows are fetched ahead. They are emitted in order.",
+        ),
+        th.Property(
+            "timezone",
+            th.StringType(min_length=1),
+            default=timezone,
+            title="Time zone",
+            description="IANA name of the zone of the vendor's bare local times, for example "
+            f"{timezone}. https://en.wikipedia.org/wiki/List_of_tz_database_time_zones",
+        ),
+    ]
+
+
+def targets(*, plugin: str, on_unknown_outcome: str) -> list[th.Property[Any]]:
+    """The settings of every target, with the vendor's policy for unknown outcomes.
+
+    Args:
+        plugin: The plugin's name, for the default ledger file.
+        on_unknown_outcome: ``hold`` where a second send may be paid twice, ``retry`` where the
+            vendor dedupes on our key.
+    """
+    return [
+        integer(
+            "max_in_flight",
+            16,
+            maximum=1000,
+            title="Calls in flight",
+            description="Calls being sent at once. 1 keeps strict order.",
+        ),
+        th.Property(
+            "on_error",
+            th.StringType,
+            allowed_values=["skip", "fail"],
+            default="skip",
+            title="On a rejected call",
+            description="What a rejected call does to the run: skip (write it to the rejected "
+            "file and go on) or fail (the same, and the run ends).",
+        ),
+        integer(
+            "max_rejected_percent",
+            10,
+            minimum=0,
+            maximum=100,
+            title="Rejected calls (percent)",
+            description="When more than this percentage of the calls is rejected or held, the "
+            "run fails. Checked from the 100th call on, and at the end.",
+        ),
+        th.Property(
+            "on_unknown_outcome",
+            th.StringType,
+            allowed_values=["retry", "hold"],
+            default=on_unknown_outcome,
+            title="On an unknown outcome",
+            description="When a request left but no answer came: retry (send it again) or hold "
+            "(set it aside in the held file, for a person to decide).",
+        ),
+        th.Property(
+            "ledger_url",
+            th.StringType(min_length=1),
+            default=f"sqlite:///{plugin}.ledger.db",
+            secret=True,
+            title="Ledger",
+            description="SQLAlchemy URL of the ledger, which knows what was sent. SQLite on this "
+            "machine by default; a PostgreSQL URL (postgresql+psycopg://...) shares it between "
+            "workers. https://docs.sqlalchemy.org/en/20/core/engines.html#database-urls",
+        ),
+        th.Property(
+            "rejected_path",
+            th.StringType(min_length=1),
+            default="rejected/",
+            title="Folder of rejected calls",
+            description="Each run with rejected or held calls leaves a Singer file here, "
+            "readable by its owner only, ready to be replayed with --input.",
+        ),
+        th.Property(
+            "dry_run",
+            th.BooleanType,
+            default=False,
+            title="Dry run",
+            description="Everything but the request: maps, validates and reports. Sends nothing, "
+            "records nothing, emits no state.",
+        ),
+        th.Property(
+            "timezone",
+            th.StringType(min_length=1),
+            default="UTC",
+            title="Time zone",
+            description="IANA name of the zone of times without an offset in the records.",
+        ),
+        th.Property(
+            "default_country",
+            th.StringType(min_length=2, max_length=2),
+            default="US",
+            title="Default country",
+            description="ISO 3166 alpha-2 code of the country of phone numbers without a country "
+            "code in the records, for example US, GB, RO.",
+        ),
+    ]
