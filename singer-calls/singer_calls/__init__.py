@@ -1,1 +1,1 @@
-"""What the call taps and targets share: windows and typed records for taps, delivery that loses no call for targets."""
+"""What call taps and targets share: windows for taps, delivery that loses no call for targets."""

@@ -37,7 +37,7 @@ def secret(name: str, *, title: str, description: str) -> th.Property[Any]:
     )
 
 
-def integer(  # noqa: D417
+def integer(
     name: str,
     default: int | None = None,
     *,

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-class InvalidCall(ValueError):
+class InvalidCallError(ValueError):
     """A record that can't become a call of the destination.
 
     Args:
