@@ -1,0 +1,63 @@
+# Two commands for a fresh clone with git, make and Python 3.11 or newer:
+#   make demo    the pipelines, end to end, against vendors that run on this machine
+#   make test    lint, types, every test, coverage
+# Everything is installed in .venv; nothing outside this folder is written. Safe to run again.
+
+PYTHON ?= python3
+PORT   ?= 8321
+BIN    := .venv/bin
+READY  := .venv/.ready
+PACKAGES := singer_calls tap_invox tap_iovox tap_invoca_calls \
+            target_impact_calls target_invoca_calls call_sandbox
+
+# A virtual environment of the caller is not this one; no interpreter is downloaded.
+unexport VIRTUAL_ENV
+export UV_PYTHON_DOWNLOADS = never
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-long check lint types workflows generate clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(READY) ## make .venv with everything in it
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "'$(PYTHON)' is missing or older than 3.11: install Python 3.11 or newer, or name it: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+
+$(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml)
+	$(BIN)/uv sync --quiet --frozen --all-packages --all-extras
+	@touch $@
+
+demo: $(READY) ## run the pipelines against the vendors of the sandbox (PORT=8321)
+	@$(BIN)/python scripts/demo.py --port $(PORT)
+
+test: check $(READY) ## lint, types, all tests but the long ones, coverage
+	$(BIN)/pytest -n auto --dist loadfile -m 'not long' --cov --cov-report=term
+
+test-long: $(READY) ## the long fault set: random kills, a million records (seeds are printed)
+	$(BIN)/pytest -m long --timeout 3600
+
+check: lint types workflows ## lint and types, no tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy $(PACKAGES:%=-p %)
+	$(BIN)/mypy scripts
+
+workflows: $(READY)
+	$(BIN)/actionlint -color
+	$(BIN)/zizmor --offline --quiet .github
+
+generate: $(READY) ## settings of meltano.yml, hub/ and the READMEs, from each plugin's --about
+	$(BIN)/python scripts/generate.py
+
+clean: ## everything that make, meltano and the demo made
+	rm -rf .venv .meltano .demo .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage*
