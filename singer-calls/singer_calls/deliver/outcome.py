@@ -1,13 +1,15 @@
 """What became of one attempt to deliver a call, as a value with its reason.
 
     Outcome
-    ├─ Settled          the call is done with: STATE may pass it
-    │  ├─ Accepted      the vendor took it
-    │  ├─ Duplicate     the vendor already had it
-    │  └─ Rejected      the vendor, or our own check, says this call can never be taken as it is
-    ├─ Retry            certainly not processed: may be sent again
-    ├─ Unknown          the vendor may have processed it: policy decides (on_unknown_outcome)
-    └─ Fatal            nothing is wrong with the call, but sending can't go on
+    ├─ Accepted      the vendor took it
+    ├─ Duplicate     the vendor already had it
+    ├─ Known         our ledger already had it: not sent at all
+    ├─ Rejected      the vendor, or our own check, says this call can never be taken as it is
+    ├─ Unknown       the vendor may have processed it: policy decides (on_unknown_outcome)
+    ├─ Retry         certainly not processed: may be sent again
+    └─ Fatal         nothing is wrong with the call, but sending can't go on
+
+After the first five the call is settled: a STATE may pass it.
 
 A reason is a short text for people. It never holds a value of the call.
 """
@@ -61,6 +63,17 @@ class Duplicate(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class Known(Outcome):
+    """Delivered by an earlier run, or earlier in this one; vendors can't change it afterwards.
+
+    Attributes:
+        changed: True when the call's content is not what was delivered.
+    """
+
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected(Outcome):
     """This call can't be taken as it is.
 
@@ -88,7 +101,13 @@ class Retry(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Unknown(Outcome):
-    """The request left, or may have, and no answer says what became of it."""
+    """The request left, or may have, and no answer says what became of it.
+
+    Attributes:
+        earlier: True when it was set aside before, by this run or another.
+    """
+
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)

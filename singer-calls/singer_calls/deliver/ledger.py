@@ -1,0 +1,427 @@
+"""What was sent: one row per call and destination, durable before the request leaves.
+
+    (none) ─claim─> sending ─> accepted | duplicate | rejected | unknown
+                       └─────> waiting (certainly not processed) ─claim─> sending ...
+
+``sending`` rows of a run that is gone become ``unknown``: their request may have left. SQLite (WAL,
+full sync) by default, PostgreSQL by URL; several runs may share one ledger. It holds keys, states
+and hashes, never a call.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from singer_calls.deliver.lease import lease_for
+from singer_calls.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.engine import Connection, Engine
+
+SCHEMA_VERSION = 1
+
+SENDING, WAITING, UNKNOWN = "sending", "waiting", "unknown"
+ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
+STATES = (SENDING, WAITING, UNKNOWN, ACCEPTED, DUPLICATE, REJECTED)
+DELIVERED = frozenset({ACCEPTED, DUPLICATE})
+
+_metadata = sa.MetaData()
+VERSION = sa.Table(
+    "call_ledger_version", _metadata, sa.Column("version", sa.Integer, nullable=False)
+)
+RUNS = sa.Table(
+    "call_ledger_runs",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("target", sa.String(64), nullable=False),
+    sa.Column("started", sa.String(32), nullable=False),
+    sa.Column("ended", sa.String(32)),
+)
+CALLS = sa.Table(
+    "call_ledger",
+    _metadata,
+    sa.Column("scope", sa.String(512), primary_key=True),
+    sa.Column("key", sa.String(512), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("run", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("filed", sa.Boolean, nullable=False),
+    sa.Column("reference", sa.String(255)),
+    sa.Column("reason", sa.String(512)),
+    sa.Column("updated", sa.String(32), nullable=False, index=True),
+)
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_CHUNK = 400  # keys per statement, below SQLite's limit on parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger knows of a call.
+
+    Attributes:
+        state: One of ``STATES``.
+        run: Number of the run that wrote it.
+        fingerprint: Hash of the content sent.
+        filed: True when an unknown call is in a held file already.
+    """
+
+    state: str
+    run: int
+    fingerprint: str
+    filed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Read a call's row. Result: ``Row`` or None."""
+
+    scope: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Make the call ours to send, if its row still is as it was seen. Result: bool.
+
+    Attributes:
+        seen: The row as looked up, None for no row.
+        fingerprint: Hash of the content about to be sent.
+    """
+
+    scope: str
+    key: str
+    seen: Row | None
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write down what became of a call that is ours. Result: None."""
+
+    scope: str
+    key: str
+    state: str
+    reason: str = ""
+    reference: str | None = None
+    filed: bool = False
+
+
+Request = Lookup | Claim | Note
+
+
+class LedgerError(PluginError):
+    """The ledger can't be read or written: nothing may be sent without it."""
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn a database's error into a sentence; its own text may hold an address or a password."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        cause = getattr(error, "orig", None)
+        raise LedgerError(
+            f"The ledger (ledger_url) can't be {what} ({type(cause or error).__name__}: "
+            f"{_HINTS.get(_hint(cause), 'check that it exists, is writable and not damaged')})"
+        ) from error
+    except ImportError as error:
+        raise LedgerError(
+            "The ledger (ledger_url) needs a database driver: install the extra [postgres]"
+        ) from error
+
+
+_HINTS = {
+    "full": "the disk is full: make room and run again",
+    "locked": "another program holds it locked",
+    "malformed": "the file is damaged: restore it from a backup; starting without it could send "
+    "calls again",
+    "not a database": "the file is damaged or no ledger: restore it from a backup; starting "
+    "without it could send calls again",
+    "readonly": "it is read-only",
+    "unable to open": "its folder does not exist or may not be written",
+}
+
+
+def _hint(cause: object) -> str:
+    text = str(cause)
+    return next((word for word in _HINTS if word in text), "")
+
+
+def _open_engine(url: str) -> Engine:
+    try:
+        address = sa.engine.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise LedgerError(
+            "ledger_url is not a SQLAlchemy URL: give one such as sqlite:///calls.ledger.db"
+        ) from error
+    if address.get_backend_name() not in _INSERT:
+        raise LedgerError("ledger_url must be a SQLite or PostgreSQL URL")
+    if address.get_backend_name() == "postgresql":
+        return sa.create_engine(address, pool_pre_ping=True)
+    if address.database in {None, "", ":memory:"}:
+        raise LedgerError("ledger_url must name a file: a ledger in memory forgets what was sent")
+    # Only the owner may read keys and hashes; SQLite gives its side files the same mode.
+    Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    Path(str(address.database)).touch(mode=0o600, exist_ok=True)
+    engine = sa.create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401
+        connection.isolation_level = None  # the driver begins nothing, the next listener does
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Ledger:
+    """One run's hold on the ledger.
+
+    Args:
+        url: SQLAlchemy URL, SQLite or PostgreSQL.
+        target: The plugin's name.
+
+    Raises:
+        LedgerError: The URL is wrong, or the database can't be used, or is newer than this code.
+    """
+
+    def __init__(self, url: str, target: str) -> None:
+        with _explained("opened"):
+            try:
+                self._engine = _open_engine(url)
+            except OSError as error:
+                raise LedgerError(
+                    f"The ledger (ledger_url) can't be opened: {error.strerror}"
+                ) from error
+            self._insert: Any = _INSERT[self._engine.dialect.name]
+            self._lease = lease_for(self._engine)
+            self._migrate()
+            with self._engine.begin() as connection:
+                new = connection.execute(RUNS.insert().values(target=target, started=_now()))
+                self.run: int = (new.inserted_primary_key or (0,))[0]
+                self._lease.hold(self.run)
+            self.reap()
+
+    def _migrate(self) -> None:
+        with self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two first starts at once: one makes the tables, the other waits for it.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_VERSION)))
+            _metadata.create_all(connection)
+            version = connection.execute(sa.select(VERSION.c.version)).scalar()
+            if version is None:
+                connection.execute(VERSION.insert().values(version=SCHEMA_VERSION))
+            elif version > SCHEMA_VERSION:
+                raise LedgerError(
+                    f"The ledger (ledger_url) was written by a newer release (format {version}, "
+                    f"this one knows {SCHEMA_VERSION}): upgrade this plugin"
+                )
+            else:
+                for step in range(version, SCHEMA_VERSION):
+                    for statement in MIGRATIONS[step]:
+                        connection.exec_driver_sql(statement)
+                connection.execute(VERSION.update().values(version=SCHEMA_VERSION))
+
+    def reap(self) -> int:
+        """Mark what runs that are gone left in ``sending`` as ``unknown``.
+
+        Returns:
+            How many calls.
+        """
+        with _explained("read"), self._engine.begin() as connection:
+            open_runs = sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None), RUNS.c.id != self.run)
+            gone = [run for (run,) in connection.execute(open_runs) if self._lease.is_gone(run)]
+            if not gone:
+                return 0
+            left = (CALLS.c.state == SENDING) & CALLS.c.run.in_(gone)
+            unknown = (
+                CALLS.update()
+                .where(left)
+                .values(
+                    state=UNKNOWN,
+                    filed=False,
+                    reason="the run ended before the vendor's answer was written down",
+                    updated=_now(),
+                )
+            )
+            count = connection.execute(unknown).rowcount
+            connection.execute(RUNS.update().where(RUNS.c.id.in_(gone)).values(ended=_now()))
+            return count
+
+    def apply(self, requests: Sequence[Request]) -> list[Any]:
+        """Carry out many requests in one durable transaction.
+
+        Returns:
+            The result of each, in order.
+        """
+        with _explained("written"):
+            if all(isinstance(request, Lookup) for request in requests):
+                with self._engine.connect().execution_options(
+                    isolation_level="AUTOCOMMIT"
+                ) as connection:
+                    return self._lookups(connection, requests)
+            with self._engine.begin() as connection:
+                results = self._lookups(connection, requests)
+                taken = self._claim_new(connection, requests)
+                for number, request in enumerate(requests):
+                    if isinstance(request, Claim):
+                        results[number] = (
+                            (request.scope, request.key) in taken
+                            if request.seen is None
+                            else self._reclaim(connection, request, request.seen)
+                        )
+                self._write_notes(connection, requests)
+                return results
+
+    def _lookups(self, connection: Connection, requests: Sequence[Request]) -> list[Any]:
+        wanted = [request for request in requests if isinstance(request, Lookup)]
+        rows: dict[tuple[str, str], Row] = {}
+        for start in range(0, len(wanted), _CHUNK):
+            pairs = [(want.scope, want.key) for want in wanted[start : start + _CHUNK]]
+            found = sa.select(
+                CALLS.c.scope,
+                CALLS.c.key,
+                CALLS.c.state,
+                CALLS.c.run,
+                CALLS.c.fingerprint,
+                CALLS.c.filed,
+            ).where(sa.tuple_(CALLS.c.scope, CALLS.c.key).in_(pairs))
+            for scope, key, *rest in connection.execute(found):
+                rows[scope, key] = Row(*rest)
+        return [
+            rows.get((request.scope, request.key)) if isinstance(request, Lookup) else None
+            for request in requests
+        ]
+
+    def _claim_new(
+        self, connection: Connection, requests: Sequence[Request]
+    ) -> set[tuple[str, str]]:
+        new = [
+            {
+                "scope": request.scope,
+                "key": request.key,
+                "state": SENDING,
+                "run": self.run,
+                "fingerprint": request.fingerprint,
+                "attempts": 1,
+                "filed": False,
+                "updated": _now(),
+            }
+            for request in requests
+            if isinstance(request, Claim) and request.seen is None
+        ]
+        taken: set[tuple[str, str]] = set()
+        for start in range(0, len(new), _CHUNK // 8):
+            insert = (
+                self._insert(CALLS)
+                .values(new[start : start + _CHUNK // 8])
+                .on_conflict_do_nothing()
+                .returning(CALLS.c.scope, CALLS.c.key)
+            )
+            taken.update((scope, key) for scope, key in connection.execute(insert))
+        return taken
+
+    def _reclaim(self, connection: Connection, claim: Claim, seen: Row) -> bool:
+        still = (
+            (CALLS.c.scope == claim.scope)
+            & (CALLS.c.key == claim.key)
+            & (CALLS.c.state == seen.state)
+            & (CALLS.c.run == seen.run)
+        )
+        mine = (
+            CALLS.update()
+            .where(still)
+            .values(
+                state=SENDING,
+                run=self.run,
+                fingerprint=claim.fingerprint,
+                attempts=CALLS.c.attempts + 1,
+                filed=False,
+                updated=_now(),
+            )
+        )
+        return connection.execute(mine).rowcount == 1
+
+    def _write_notes(self, connection: Connection, requests: Sequence[Request]) -> None:
+        notes = [
+            {
+                "at_scope": note.scope,
+                "at_key": note.key,
+                "state": note.state,
+                "run": self.run,
+                "reason": note.reason[:512] or None,
+                "reference": note.reference and note.reference[:255],
+                "filed": note.filed,
+                "updated": _now(),
+            }
+            for note in requests
+            if isinstance(note, Note)
+        ]
+        if notes:
+            where = (CALLS.c.scope == sa.bindparam("at_scope")) & (
+                CALLS.c.key == sa.bindparam("at_key")
+            )
+            columns = ("state", "run", "reason", "reference", "filed", "updated")
+            update = CALLS.update().where(where).values({c: sa.bindparam(c) for c in columns})
+            connection.execute(update, notes)
+
+    def close(self) -> None:
+        """End the run: what it left is final."""
+        try:
+            with _explained("written"), self._engine.begin() as connection:
+                connection.execute(RUNS.update().where(RUNS.c.id == self.run).values(ended=_now()))
+        finally:
+            self._lease.release()
+            self._engine.dispose()
+
+    def counts(self) -> list[tuple[str, str, int]]:
+        """Calls by day and state.
+
+        Returns:
+            ``(day as YYYY-MM-DD, state, count)``, newest day first.
+        """
+        day = sa.func.substr(CALLS.c.updated, 1, 10)
+        query = (
+            sa.select(day, CALLS.c.state, sa.func.count())
+            .group_by(day, CALLS.c.state)
+            .order_by(day.desc(), CALLS.c.state)
+        )
+        with _explained("read"), self._engine.connect() as connection:
+            return [(d, s, n) for d, s, n in connection.execute(query)]
+
+    def open_calls(self) -> Iterator[tuple[str, str, str, str]]:
+        """Calls that wait for a person: held and rejected ones.
+
+        Yields:
+            ``(key, state, when, reason)``, oldest first.
+        """
+        query = (
+            sa.select(CALLS.c.key, CALLS.c.state, CALLS.c.updated, CALLS.c.reason)
+            .where(CALLS.c.state.in_((UNKNOWN, REJECTED)))
+            .order_by(CALLS.c.updated, CALLS.c.key)
+        )
+        with _explained("read"), self._engine.connect() as connection:
+            for key, state, updated, reason in connection.execute(query):
+                yield key, state, updated, reason or ""
+
+
+# Statements that lead from a format to the next: none yet, format 1 is the first.
+MIGRATIONS: dict[int, tuple[str, ...]] = {}

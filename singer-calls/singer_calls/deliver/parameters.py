@@ -1,0 +1,227 @@
+"""A vendor's call as a table: its parameters, what each may hold, how it is written.
+
+A target's ``call.py`` lists the documented parameters as ``Parameter`` rows; ``write`` turns what
+a record gives into what goes over the wire, or says which parameter is wrong and why. Nothing
+here knows a vendor, and no reason holds a value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from singer_calls.deliver.outcome import InvalidCallError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_T = TypeVar("_T")
+
+_WHOLE = re.compile(r"(\d{1,16})(\.0*)?", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,16}(\.\d{1,16})?", re.ASCII)
+_DIGITS = re.compile(r"\d{1,16}", re.ASCII)
+_LARGEST_EXPONENT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a parameter may hold.
+
+    Attributes:
+        says: The rule in words, for the README.
+        write: From a record's value to the wire's; raises ``InvalidCallError`` with the reason.
+    """
+
+    says: str
+    write: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One documented parameter of a call.
+
+    Attributes:
+        name: As the vendor writes it.
+        kind: What it may hold.
+        description: What it means, for the README.
+        required: Whether a call without it is rejected.
+        setting: The setting that speaks for calls that don't carry it.
+        decoration: Whether a wrong value is left out with a remark, instead of the call being
+            rejected: for what neither identifies a call nor prices it.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    required: bool = False
+    setting: str | None = None
+    decoration: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A call as it goes over the wire.
+
+    Attributes:
+        values: By parameter, in the documented order.
+        remarks: What was left out or guessed, in words for the log, without values.
+    """
+
+    values: dict[str, Any]
+    remarks: tuple[str, ...] = ()
+
+
+def is_blank(value: object) -> bool:
+    """Whether this says nothing: None, empty or white text, an empty list or object."""
+    return value is None or value in ({}, []) or (isinstance(value, str) and not value.strip())
+
+
+def given(
+    parameters: Iterable[Parameter], record: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the record says, and for what it leaves blank, what the settings say."""
+    found = {
+        parameter.name: record.get(parameter.name)
+        if parameter.setting is None or not is_blank(record.get(parameter.name))
+        else settings.get(parameter.setting)
+        for parameter in parameters
+    }
+    return {name: value for name, value in found.items() if not is_blank(value)}
+
+
+def unknown_names(parameters: Iterable[Parameter], record: Mapping[str, Any]) -> list[str]:
+    """The record's fields that are no parameter, except what Singer itself adds."""
+    known = {parameter.name for parameter in parameters}
+    return [name for name in record if name not in known and not name.startswith("_sdc_")]
+
+
+def write(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Written:
+    """Write each parameter that has a value.
+
+    Raises:
+        InvalidCallError: A required one is missing, or one holds what it may not.
+    """
+    written: dict[str, Any] = {}
+    remarks: list[str] = []
+    for parameter in parameters:
+        name = parameter.name
+        if parameter.required and name not in values:
+            raise InvalidCallError(_missing(parameter), name)
+        try:
+            if name in values:
+                written[name] = named(name, parameter.kind.write, values[name])
+        except InvalidCallError as error:
+            if not parameter.decoration:
+                raise
+            remarks.append(f"{name} {error.reason}: left out")
+    return Written(written, tuple(remarks))
+
+
+def named(name: str, function: Callable[[Any], _T], value: object) -> _T:
+    """``function(value)``; when that says the value is wrong, it is the parameter ``name``'s.
+
+    Raises:
+        InvalidCallError: What the function raised, with the field.
+    """
+    try:
+        return function(value)
+    except InvalidCallError as error:
+        raise InvalidCallError(error.reason, error.field or name) from None
+
+
+def _missing(parameter: Parameter) -> str:
+    remedy = f", or set {parameter.setting}" if parameter.setting else ""
+    return f"is missing: map it{remedy}"
+
+
+def scalar(value: object) -> str:
+    """One value as text: numbers without an exponent, truth as ``true`` and ``false``.
+
+    Raises:
+        InvalidCallError: It is a list, an object, or no text that can be sent.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        value = Decimal(str(value))
+    if isinstance(value, Decimal):
+        if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT:
+            raise InvalidCallError("is a number out of bounds")
+        return format(value, "f")
+    if not isinstance(value, (str, int)):
+        raise InvalidCallError("must be a single value, not a list or an object")
+    text = str(value).strip()
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidCallError("holds a character that can't be sent: NUL or half a pair")
+    return text
+
+
+def text(limit: int | None = None) -> Kind:
+    """Text of at most ``limit`` characters."""
+
+    def write(value: object) -> str:
+        written = scalar(value)
+        if limit is not None and len(written) > limit:
+            raise InvalidCallError(f"must be at most {limit} characters long")
+        return written
+
+    return Kind("text" if limit is None else f"text, at most {limit} characters", write)
+
+
+def _matching(pattern: re.Pattern[str], says: str) -> Callable[[object], str]:
+    def write(value: object) -> str:
+        written = scalar(value)
+        if not pattern.fullmatch(written):
+            raise InvalidCallError(f"must be {says}")
+        return written
+
+    return write
+
+
+def _whole(value: object) -> int:
+    says = "a whole number, not negative"
+    return int(_matching(_WHOLE, says)(value).partition(".")[0])
+
+
+WHOLE = Kind("whole number", _whole)
+NUMBER = Kind("number", _matching(_NUMBER, "a number"))
+DIGITS = Kind("digits", _matching(_DIGITS, "digits only"))
+
+
+def url(*schemes: str) -> Kind:
+    """An absolute URL of one of these schemes."""
+    says = f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+    pattern = re.compile(rf"(?:{'|'.join(schemes)})://[^\s/]\S*", re.IGNORECASE)
+    return Kind(says, _matching(pattern, says))
+
+
+def choice(*words: str) -> Kind:
+    """One of these words, whatever its case, sent as documented."""
+    by_fold = {word.casefold(): word for word in words}
+    says = f"one of {', '.join(words)}"
+
+    def write(value: object) -> str:
+        word = by_fold.get(scalar(value).casefold())
+        if word is None:
+            raise InvalidCallError(f"must be {says}")
+        return word
+
+    return Kind(says, write)
+
+
+def markdown(parameters: Iterable[Parameter]) -> str:
+    """The table for a README."""
+    rows = [
+        f"| `{one.name}` | {one.kind.says} | {_need(one)} | {one.description} |"
+        for one in parameters
+    ]
+    return "\n".join(
+        ["| parameter | holds | needed | meaning |", "|---|---|---|---|", *rows],
+    )
+
+
+def _need(parameter: Parameter) -> str:
+    setting = f"or setting `{parameter.setting}`" if parameter.setting else ""
+    return f"yes {setting}".strip() if parameter.required else setting
