@@ -1,0 +1,118 @@
+"""A table of parameters writes what may be sent, and says what may not without its value."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given as any_of
+from hypothesis import strategies as st
+from singer_calls.deliver.outcome import InvalidCallError
+from singer_calls.deliver.parameters import (
+    DIGITS,
+    NUMBER,
+    WHOLE,
+    Parameter,
+    choice,
+    given,
+    markdown,
+    text,
+    unknown_names,
+    url,
+    write,
+)
+
+_TABLE = (
+    Parameter("Session", text(5), "The key", required=True),
+    Parameter("Campaign", WHOLE, "The campaign", required=True, setting="campaign_id"),
+    Parameter("Zip", DIGITS, "Postcode", decoration=True),
+)
+_KINDS = [text(), text(64), WHOLE, NUMBER, DIGITS, url("https"), choice("Mobile", "Landline")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "written"),
+    [
+        (WHOLE, 180, 180),
+        (WHOLE, "180", 180),
+        (WHOLE, " 0180 ", 180),
+        (WHOLE, Decimal("180.0"), 180),
+        (WHOLE, 0, 0),
+        (NUMBER, Decimal("12.50"), "12.50"),
+        (NUMBER, "-3", "-3"),
+        (NUMBER, 1.5, "1.5"),
+        (DIGITS, "02134", "02134"),
+        (text(), Decimal("1E+3"), "1000"),
+        (text(), True, "true"),
+        (text(3), "ănă", "ănă"),
+        (choice("Mobile"), "MOBILE", "Mobile"),
+        (url("https"), "HTTPS://host.example/a?b", "HTTPS://host.example/a?b"),
+    ],
+)
+def test_a_value_is_written_in_one_form(kind, value, written):
+    """Numbers come as numbers, decimals or text."""
+    assert kind.write(value) == written
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *(
+            (WHOLE, value)
+            for value in (-1, "-1", Decimal("1.5"), 1.5, "1,000", True, "9" * 17, "٣")
+        ),
+        *((NUMBER, value) for value in ("1,5", "NaN", Decimal("NaN"), Decimal("1E+999999"), "1e3")),
+        *((text(3), value) for value in ("abcd", [], {}, None, "a\0b", "\ud800")),
+        *((url("https"), value) for value in ("http://host.example", "https://", "host.example")),
+        (DIGITS, "SW1A 1AA"),
+        (choice("Mobile"), "Tablet"),
+    ],
+)
+def test_a_wrong_value_is_refused(kind, value):
+    """With a reason that says what would be right."""
+    with pytest.raises(InvalidCallError, match=r"must be|holds|is a number"):
+        kind.write(value)
+
+
+@any_of(st.sampled_from(_KINDS), st.text(min_size=9) | st.integers(10**9) | st.floats())
+def test_no_reason_quotes_the_value(kind, value):
+    """A value may be a phone number."""
+    said = ""
+    try:
+        kind.write(value)
+    except InvalidCallError as error:
+        said = str(error)
+    assert str(value) not in said
+
+
+def test_blank_means_absent_and_settings_speak_for_it():
+    """None, white text and empty lists say nothing; 0 and false do."""
+    settings = {"campaign_id": 7}
+    record = {"Session": " ", "Campaign": None, "Zip": 0}
+    assert given(_TABLE, record, settings) == {"Campaign": 7, "Zip": 0}
+    assert given(_TABLE, {"Campaign": 8}, settings) == {"Campaign": 8}
+
+
+def test_a_missing_one_is_named_with_its_remedy():
+    """The setting that would speak for it is named too."""
+    with pytest.raises(InvalidCallError, match="Campaign: is missing: map it, or set campaign_id"):
+        write(_TABLE, {"Session": "a"})
+
+
+def test_a_wrong_decoration_is_left_out_with_a_remark():
+    """A call is not lost over a postcode."""
+    written = write(_TABLE, {"Session": "a", "Campaign": 1, "Zip": "SW1"})
+    assert written.values == {"Session": "a", "Campaign": 1}
+    assert written.remarks == ("Zip must be digits only: left out",)
+
+
+def test_unknown_names_are_the_mapping_s_not_singer_s():
+    """What Singer adds to each record is no mistake."""
+    assert unknown_names(_TABLE, {"Zip": 1, "zip": 1, "_sdc_batched_at": ""}) == ["zip"]
+
+
+def test_the_table_for_the_readme_has_a_row_for_each():
+    """And says where a setting may stand in."""
+    lines = markdown(_TABLE).splitlines()
+    assert len(lines) == 2 + len(_TABLE)
+    assert "yes or setting `campaign_id`" in lines[3]

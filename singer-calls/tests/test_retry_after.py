@@ -1,0 +1,44 @@
+"""The wait a vendor asks for is read from whatever it sends."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_calls.deliver.retry_after import retry_after
+
+_NOW = 1_760_000_000.0  # Thu, 09 Oct 2025 08:53:20 GMT
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "120"}, 120.0),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": " 1.5 "}, 1.5),
+        ({"Retry-After": "Thu, 09 Oct 2025 08:54:20 GMT"}, 60.0),
+        ({"Retry-After": "Thu, 09 Oct 2025 08:54:20 -0000"}, 60.0),
+        ({"Retry-After": "Thu, 09 Oct 2025 08:00:00 GMT"}, 0.0),
+        ({"Retry-After": "1000000000"}, 1e9),
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "9" * 400}, None),
+        ({"X-RateLimit-Reset": "30"}, 30.0),
+        ({"X-RateLimit-Reset": str(int(_NOW) + 90)}, 90.0),
+        ({"X-RateLimit-Reset": "1487332519"}, 0.0),
+        ({"Retry-After": "7", "X-RateLimit-Reset": "30"}, 7.0),
+        ({"Retry-After": "soon", "X-RateLimit-Reset": "30"}, 30.0),
+    ],
+)
+def test_the_wait_is_read_in_every_form(headers, seconds):
+    """Seconds, a date, an epoch; past is now; garbage is no wish."""
+    assert retry_after(headers, _NOW) == seconds
+
+
+@given(st.text(), st.text())
+def test_any_header_gives_a_wait_or_none(wait, reset):
+    """Nothing a vendor sends can raise."""
+    seconds = retry_after({"Retry-After": wait, "X-RateLimit-Reset": reset}, _NOW)
+    assert seconds is None or seconds >= 0

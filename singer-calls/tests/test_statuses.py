@@ -1,0 +1,43 @@
+"""Every HTTP status has a meaning before any vendor adds its own."""
+
+from __future__ import annotations
+
+import pytest
+from singer_calls.deliver.delivery import Answer
+from singer_calls.deliver.outcome import Fatal, Rejected, Retry, Unknown
+from singer_calls.deliver.statuses import COMMON, read
+
+_NOW = 1_760_000_000.0
+
+
+def test_every_status_has_a_row_with_a_reason():
+    """100 to 599, and nothing else."""
+    assert set(COMMON) == set(range(100, 600))
+    assert all(read(COMMON, Answer(status), _NOW).reason for status in COMMON)
+
+
+@pytest.mark.parametrize(
+    ("kind", "statuses"),
+    [
+        (Retry, {425, 429, *range(500, 600)} - {502, 504, 520, 524}),
+        (Unknown, {*range(100, 300), 408, 502, 504, 520, 524}),
+        (Fatal, {*range(300, 400), 401, 403, 404, 405, 407, 410, 421, 426}),
+    ],
+)
+def test_a_status_means_what_its_processing_may_have_been(kind, statuses):
+    """Retry only what was not processed, hold what may have been, stop on configuration."""
+    assert {s for s in COMMON if isinstance(read(COMMON, Answer(s), _NOW), kind)} == statuses
+
+
+def test_a_rejection_carries_its_status():
+    """The rejected file says it."""
+    outcome = read(COMMON, Answer(422), _NOW)
+    assert isinstance(outcome, Rejected)
+    assert outcome.status == 422
+
+
+def test_only_a_429_pauses_everyone():
+    """503 with Retry-After concerns one call, 429 the account."""
+    wait = {"Retry-After": "9"}
+    assert read(COMMON, Answer(429, wait), _NOW) == Retry("too many requests", 9.0, everyone=True)
+    assert read(COMMON, Answer(503, wait), _NOW) == Retry("the vendor is not available", 9.0)
