@@ -1,1 +1,7 @@
-"""The call-tracking vendors' APIs on one local port, strict where they are strict, with faults on request."""
+"""The call-tracking vendors' APIs on one local port, strict as they are, with faults."""
+
+from __future__ import annotations
+
+from call_sandbox.sandbox import Sandbox
+
+__all__ = ["Sandbox"]

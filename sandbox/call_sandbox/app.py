@@ -1,0 +1,82 @@
+"""The sandbox itself: the table of vendors, their state, and the aiohttp application."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from call_sandbox.calls import DEFAULT_NOW, Calls
+from call_sandbox.control import add_control
+from call_sandbox.exchange import Exchange
+from call_sandbox.faults import Faults, chance
+from call_sandbox.journal import Journal
+from call_sandbox.state import State
+from call_sandbox.vendor import Answer, Ask, Handler, Vendor, World
+from call_sandbox.vendors.impact import Impact
+from call_sandbox.vendors.invox import Invox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VENDORS: tuple[type[Vendor], ...] = (Invox, Impact)
+"""Every vendor; a new one is a module in `vendors/` and its class here."""
+
+BODY_LIMIT = 64 * 1024 * 1024
+
+
+def new_state(
+    *,
+    seed: int = 1,
+    calls: int = 1000,
+    now: int = DEFAULT_NOW,
+    days: int = 60,
+    journal: IO[str] | None = None,
+    switches: Mapping[str, Mapping[str, Any]] | None = None,
+) -> State:
+    """A sandbox before its first request; arguments as of `Sandbox`."""
+    world = World(seed, Calls(seed, calls, now, days), now)
+    state = State(world, [vendor(world) for vendor in VENDORS], Journal(journal), Faults(seed))
+    state.set_switches(switches or {})
+    return state
+
+
+def new_app(state: State) -> web.Application:
+    """The application that serves a state."""
+    app = web.Application(client_max_size=BODY_LIMIT)
+    add_control(app, state)
+    for vendor in state.vendors.values():
+        for path, handler in vendor.paths().items():
+            app.router.add_route("*", vendor.prefix + path, _route(state, vendor, handler))
+    for vendor in {vendor.prefix: vendor for vendor in state.vendors.values()}.values():
+        app.router.add_route("*", vendor.prefix + "{_:.*}", _route(state, vendor, _no_such(vendor)))
+    return app
+
+
+def _route(state: State, vendor: Vendor, handler: Handler) -> Any:  # noqa: ANN401
+    """The aiohttp handler of one path: journal and faults around the vendor."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        entry = state.journal.open(vendor.name, request.method, request.path)
+        exchange = Exchange(request, vendor, handler, entry)
+        try:
+            fault = state.faults.draw(vendor.name, early=True)
+            if fault is None:
+                await exchange.read()
+                fault = state.faults.draw(vendor.name, entry["key"], early=False)
+            if fault is None:
+                return await exchange.send(exchange.process())
+            entry["fault"] = fault.text
+            luck = chance(state.world.seed, entry["key"], entry["n"])
+            return await fault.word.act(exchange, fault.match, luck)
+        finally:
+            state.journal.close(entry)
+
+    return answer
+
+
+def _no_such(vendor: Vendor) -> Handler:
+    def refuse(ask: Ask) -> Answer:
+        return vendor.refuse(ask, 404, "No such path")
+
+    return refuse

@@ -1,0 +1,172 @@
+"""One request under way: reading it, letting the vendor process it, and answering (or not)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from call_sandbox.journal import HIDDEN, readable
+from call_sandbox.vendor import Answer, Ask, BadJson, Handler, Vendor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER with no time: closing sends a TCP reset."""
+
+
+class Exchange:
+    """What a fault can do with a request.
+
+    Args:
+        request: As aiohttp received it, body unread.
+        vendor: Whose path it is.
+        handler: Who answers it.
+        entry: Its journal entry.
+    """
+
+    def __init__(
+        self, request: web.Request, vendor: Vendor, handler: Handler, entry: dict[str, Any]
+    ) -> None:
+        self.request = request
+        self.vendor = vendor
+        self.entry = entry
+        self._handler = handler
+        self.ask = Ask(
+            request.method,
+            request.path,
+            request.headers,
+            list(request.query.items()),
+            match=dict(request.match_info),
+        )
+
+    async def read(self) -> None:
+        """Read the body and decode it by its content type."""
+        body = await self.request.read()
+        kind = self.request.content_type if body else ""
+        form: list[tuple[str, str]] = []
+        decoded: Any = None
+        if kind == "application/x-www-form-urlencoded":
+            form = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+        elif kind.endswith("json"):
+            try:
+                decoded = json.loads(body)
+            except ValueError:
+                decoded = BadJson()
+        ask = self.ask
+        self.ask = Ask(ask.method, ask.path, ask.headers, ask.query, form, decoded, ask.match)
+        secret = self.vendor.secret_fields
+        self.entry |= {
+            "query": readable(ask.query, secret),
+            "form": readable(form, secret) if form else None,
+            "json": _hidden(decoded, secret),
+            "bytes_in": len(body),
+            "key": self.vendor.key(self.ask),
+        }
+
+    def process(self) -> Answer:
+        """Let the vendor do its work; what it books is booked from here on."""
+        answer = self._handler(self.ask)
+        self.entry["processed"] = answer.processed
+        return answer
+
+    async def send(
+        self, answer: Answer, *, pieces: int = 1, every: float = 0
+    ) -> web.StreamResponse:
+        """Send an answer whole.
+
+        Args:
+            answer: Status, headers, body.
+            pieces: Send a body in so many parts,
+            every: with so many seconds before each.
+        """
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        response.content_type = answer.content_type
+        self.entry["status"] = answer.status
+        parts: Iterator[bytes]
+        if pieces > 1:
+            parts = _split(_joined(answer.body), pieces)
+        elif isinstance(answer.body, bytes):
+            response.content_length = len(answer.body)
+            parts = iter((answer.body,))
+        else:
+            parts = answer.body
+        await response.prepare(self.request)
+        async for part in _paced(parts, every):
+            await response.write(part)
+            self.entry["bytes_out"] += len(part)
+        await response.write_eof()
+        return response
+
+    async def send_half(self, answer: Answer, *, announced: bool) -> web.StreamResponse:
+        """Send the first half of a body.
+
+        Args:
+            answer: The whole answer.
+            announced: True: the half is all there is to come, a complete HTTP answer. False: the
+                headers promise more.
+        """
+        half = _first_half(answer.body)
+        answer.body = half
+        if announced:
+            return await self.send(answer)
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        response.content_type = answer.content_type
+        response.content_length = 2 * len(half) + 1
+        self.entry["status"] = answer.status
+        await response.prepare(self.request)
+        await response.write(half)
+        self.entry["bytes_out"] += len(half)
+        return response
+
+    def write_raw(self, data: bytes) -> None:
+        """Put bytes on the wire as they are."""
+        if self.request.transport:
+            self.request.transport.write(data)
+
+    def reset(self) -> web.StreamResponse:
+        """Cut the connection with a TCP reset."""
+        if transport := self.request.transport:
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, RESET
+            )
+            transport.abort()
+        return web.Response()
+
+
+def _hidden(decoded: Any, secret: frozenset[str]) -> Any:  # noqa: ANN401
+    if isinstance(decoded, BadJson):
+        return "not JSON"
+    if isinstance(decoded, dict) and secret:
+        return {k: HIDDEN if k in secret else _hidden(v, secret) for k, v in decoded.items()}
+    return decoded
+
+
+def _joined(body: bytes | Iterator[bytes]) -> bytes:
+    return body if isinstance(body, bytes) else b"".join(body)
+
+
+def _first_half(body: bytes | Iterator[bytes]) -> bytes:
+    """The first half; of a stream its beginning, cut within a row."""
+    if isinstance(body, bytes):
+        return body[: len(body) // 2]
+    beginning = b"".join(islice(body, 2))
+    return beginning[: len(beginning) // 2 + 1]
+
+
+def _split(body: bytes, pieces: int) -> Iterator[bytes]:
+    size = max(1, -(-len(body) // pieces))
+    return (body[start : start + size] for start in range(0, len(body), size))
+
+
+async def _paced(parts: Iterator[bytes], every: float) -> AsyncIterator[bytes]:
+    for part in parts:
+        await asyncio.sleep(every)
+        yield part

@@ -1,0 +1,1 @@
+"""One module per vendor API; the table of them is `call_sandbox.app.VENDORS`."""
