@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from singer_sdk.exceptions import ConfigValidationError
+import click
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    InvalidJSONSchema,
+    MapExpressionError,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+    StreamMapConfigError,
+)
 from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase
+from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, _ConfigInput
 
 from singer_calls.errors import PluginError, SettingsError
 
@@ -114,17 +124,31 @@ class CallPlugin(PluginBase):
             config_jsonschema["properties"].pop(name, None)
 
     @classmethod
-    def invoke(cls, **kwargs: Any) -> None:  # noqa: ANN401
-        """Run; a user's mistake ends in one sentence and exit code 1, never in a traceback."""
+    def run(cls, **arguments: Any) -> None:  # noqa: ANN401
+        """Do what the command line asks for; a plugin with work of its own overrides this."""
+        super().invoke(**arguments)
+
+    @classmethod
+    def invoke(cls, **arguments: Any) -> None:  # noqa: ANN401
+        """Run from the command line; whatever goes wrong ends in one sentence and exit code 1."""
         try:
-            super().invoke(**kwargs)
-        except _WrongSettingsError as error:
-            for sentence in error.errors:
-                cls.logger.error("Setting %s.", sentence)  # noqa: TRY400
+            cls.run(**arguments)
+        except Exception as error:  # noqa: BLE001 - a traceback helps no user, and may quote a call
+            for sentence in _sentences(error):
+                cls.logger.error("%s", sentence)  # noqa: TRY400
             sys.exit(1)
-        except PluginError as error:
-            cls.logger.error("%s", error)  # noqa: TRY400
-            sys.exit(1)
+
+    @classmethod
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> _ConfigInput:
+        """Read the configuration files; a missing or malformed one is a usage error."""
+        try:
+            return super().cb_config(ctx, param, value)
+        except OSError as error:
+            raise click.BadParameter(f"can't be read: {error.strerror}", ctx, param) from None
+        except ValueError:
+            raise click.BadParameter("is not a JSON file", ctx, param) from None
 
     @property
     def user_agent(self) -> str:
@@ -134,6 +158,33 @@ class CallPlugin(PluginBase):
 
 class _WrongSettingsError(ConfigValidationError, SettingsError):
     """Wrong settings, for the SDK and for our command line alike."""
+
+
+_SDK_SENTENCES: dict[type[Exception], str] = {
+    RecordsWithoutSchemaException: "A record came before the schema of its stream: the tap is at "
+    "fault.",
+    MissingKeyPropertiesError: "A record lacks a key property of its stream: correct the tap, or "
+    "the __key_properties__ of stream_maps.",
+    InvalidJSONSchema: "The schema of a stream is no valid JSON Schema: the tap is at fault.",
+}
+
+
+def _sentences(error: Exception) -> list[str]:
+    """What the user is told about an exception: never a value, never a traceback."""
+    if isinstance(error, ConfigValidationError):
+        return [f"Setting {sentence}." for sentence in error.errors]
+    if isinstance(error, PluginError):
+        return [str(error)]
+    if isinstance(error, (StreamMapConfigError, MapExpressionError)):
+        return [f"The mapping in stream_maps is wrong: {error}".splitlines()[0]]
+    for cls, sentence in _SDK_SENTENCES.items():
+        if isinstance(error, cls):
+            return [sentence]
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{PurePath(frame.filename).name}:{frame.lineno}"
+    return [
+        f"A fault in the program ({type(error).__name__} at {where}) stopped the run: report it."
+    ]
 
 
 CAPABILITIES = [

@@ -161,7 +161,7 @@ def _hint(cause: object) -> str:
     return next((word for word in _HINTS if word in text), "")
 
 
-def _open_engine(url: str) -> Engine:
+def _open_engine(url: str, *, create: bool = True) -> Engine:
     try:
         address = sa.engine.make_url(url)
     except sa.exc.ArgumentError as error:
@@ -174,9 +174,13 @@ def _open_engine(url: str) -> Engine:
         return sa.create_engine(address, pool_pre_ping=True)
     if address.database in {None, "", ":memory:"}:
         raise LedgerError("ledger_url must name a file: a ledger in memory forgets what was sent")
-    # Only the owner may read keys and hashes; SQLite gives its side files the same mode.
-    Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
-    Path(str(address.database)).touch(mode=0o600, exist_ok=True)
+    file = Path(str(address.database))
+    if create:
+        # Only the owner may read keys and hashes; SQLite gives its side files the same mode.
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600, exist_ok=True)
+    elif not file.exists():
+        raise LedgerError("There is no ledger at ledger_url yet: nothing was sent from here")
     engine = sa.create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
@@ -392,35 +396,36 @@ class Ledger:
             self._lease.release()
             self._engine.dispose()
 
-    def counts(self) -> list[tuple[str, str, int]]:
-        """Calls by day and state.
 
-        Returns:
-            ``(day as YYYY-MM-DD, state, count)``, newest day first.
-        """
-        day = sa.func.substr(CALLS.c.updated, 1, 10)
-        query = (
-            sa.select(day, CALLS.c.state, sa.func.count())
-            .group_by(day, CALLS.c.state)
-            .order_by(day.desc(), CALLS.c.state)
-        )
-        with _explained("read"), self._engine.connect() as connection:
-            return [(d, s, n) for d, s, n in connection.execute(query)]
+def report(url: str) -> Iterator[str]:
+    """What a ledger holds, for people: no run is begun, nothing is changed.
 
-    def open_calls(self) -> Iterator[tuple[str, str, str, str]]:
-        """Calls that wait for a person: held and rejected ones.
+    Yields:
+        Lines: calls by day and state, then the keys that wait for a person, oldest first.
 
-        Yields:
-            ``(key, state, when, reason)``, oldest first.
-        """
-        query = (
-            sa.select(CALLS.c.key, CALLS.c.state, CALLS.c.updated, CALLS.c.reason)
-            .where(CALLS.c.state.in_((UNKNOWN, REJECTED)))
-            .order_by(CALLS.c.updated, CALLS.c.key)
-        )
-        with _explained("read"), self._engine.connect() as connection:
-            for key, state, updated, reason in connection.execute(query):
-                yield key, state, updated, reason or ""
+    Raises:
+        LedgerError: There is none, or it can't be read.
+    """
+    day = sa.func.substr(CALLS.c.updated, 1, 10)
+    by_day = (
+        sa.select(day, CALLS.c.state, sa.func.count())
+        .group_by(day, CALLS.c.state)
+        .order_by(day.desc(), CALLS.c.state)
+    )
+    waiting = (
+        sa.select(CALLS.c.state, CALLS.c.key, CALLS.c.updated, CALLS.c.reason)
+        .where(CALLS.c.state.in_((UNKNOWN, REJECTED)))
+        .order_by(CALLS.c.state, CALLS.c.updated, CALLS.c.key)
+    )
+    with _explained("read"):
+        engine = _open_engine(url, create=False)
+        with engine.connect() as connection:
+            yield f"{'day':<12}{'state':<12}{'calls':>8}"
+            for when, state, count in connection.execute(by_day):
+                yield f"{when:<12}{state:<12}{count:>8}"
+            for state, key, updated, reason in connection.execute(waiting):
+                yield f"{state} {key} {updated} {reason or ''}".rstrip()
+        engine.dispose()
 
 
 # Statements that lead from a format to the next: none yet, format 1 is the first.

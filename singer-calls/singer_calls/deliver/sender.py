@@ -33,6 +33,7 @@ from singer_calls.deliver.outcome import (
     Retry,
     Unknown,
 )
+from singer_calls.deliver.reader import StopReading
 from singer_calls.deliver.retry import Again, RetryPolicy
 from singer_calls.errors import PluginError
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 BODY_LIMIT = 64 * 1024  # bytes read of an answer: enough for every documented one
 _OPEN_PER_SLOT = 16  # calls that may wait for their next try, per slot
 _KEEP_ALIVE = 4.0  # seconds; common servers close idle connections after 5 s and more
+_GLANCE = 0.1  # seconds between two looks at whether a signal came, while waiting
 _BUSY = 0.5  # seconds between two looks at a call that another run is sending
 
 _STATE_OF: Mapping[type[Outcome], str] = {
@@ -106,6 +108,7 @@ class Sender:
         held: File of calls whose outcome is unknown.
         settled: Told the call and its outcome, from the sender's thread, once it is durable.
         failed: Told, from the sender's thread, when sending can't go on.
+        stopping: True once a signal has asked for the end: waits are cut short.
     """
 
     def __init__(
@@ -117,12 +120,14 @@ class Sender:
         held: HeldFile,
         settled: Callable[[Call, Outcome], None],
         failed: Callable[[], None],
+        stopping: Callable[[], bool],
     ) -> None:
         self._options = options
         self._ledger = ledger
         self._files = (rejected, held)
         self._on_settled = settled
         self._on_failed = failed
+        self._stopping = stopping
         self._room = threading.Semaphore(options.max_open)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
@@ -148,8 +153,11 @@ class Sender:
 
         Raises:
             PluginError: Sending can't go on; the call was not taken.
+            StopReading: A signal came while it waited; the call was not taken.
         """
-        self._room.acquire()
+        while not self._room.acquire(timeout=_GLANCE):
+            if self._stopping():
+                raise StopReading
         if self.failure is not None:
             self._room.release()
             raise self.failure
@@ -171,8 +179,11 @@ class Sender:
         if not self._closed:
             self._closed = True
             self._call_soon(self._finish, abandon)
-            while self._thread.is_alive():  # with a timeout, so that signals are handled
-                self._thread.join(0.1)
+            while self._thread.is_alive():
+                self._thread.join(_GLANCE)
+                if self._stopping() and not abandon:
+                    abandon = True
+                    self._call_soon(self._finish, abandon)
         if self.failure is not None:
             raise self.failure
 
