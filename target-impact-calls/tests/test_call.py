@@ -1,0 +1,366 @@
+"""A record becomes the call that impact.com's documents describe, or is refused with a reason."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from urllib.parse import parse_qsl, unquote_plus, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_calls.deliver.outcome import InvalidCallError
+from target_impact_calls.call import PARAMETERS, STATUSES, Writer
+
+SETTINGS = {
+    "campaign_id": 1000,
+    "media_id": 10000,
+    "action_tracker_id": 4000,
+    "vendor_name": "INVOX",
+}
+RECORD = {
+    "EventDate": "2026-09-10T22:55:32-08:00",
+    "CallSessionId": "1284411",
+    "CallerId": "+18055550100",
+    "CalledPhoneNumber": "(805) 555-1234",
+    "CallDuration": 180,
+    "TalkDuration": 120,
+    "CallStatus": "ANSWER",
+}
+# The query of the vendor's example request (docs, Example Request), as published.
+DOCUMENTED = (
+    "CampaignId=%3CSOME_INTEGER_VALUE%3E&MediaId=%3CSOME_INTEGER_VALUE%3E&EventDate=%3CSOME_STRING_VALUE%3E"
+    "&ActionTrackerId=%3CSOME_INTEGER_VALUE%3E&CallProvider=%3CSOME_STRING_VALUE%3E"
+    "&CallSessionId=%3CSOME_STRING_VALUE%3E&CallerId=%3CSOME_STRING_VALUE%3E"
+    "&CalledPhoneNumber=%3CSOME_STRING_VALUE%3E&CallDuration=%3CSOME_INTEGER_VALUE%3E"
+    "&TalkDuration=%3CSOME_INTEGER_VALUE%3E&AdId=%3CSOME_INTEGER_VALUE%3E&CallStatus=%3CSOME_STRING_VALUE%3E"
+    "&CallerPhoneNumberCountry=%3CSOME_STRING_VALUE%3E&CalledPhoneNumberCountry=%3CSOME_STRING_VALUE%3E"
+    "&SubId1=%3CSOME_STRING_VALUE%3E&SubId2=%3CSOME_STRING_VALUE%3E&SubId3=%3CSOME_STRING_VALUE%3E"
+    "&ClickId=%3CSOME_STRING_VALUE%3E&City=%3CSOME_STRING_VALUE%3E&Region=%3CSOME_STRING_VALUE%3E"
+    "&Zip=%3CSOME_INTEGER_VALUE%3E&RepeatCaller=%3CSOME_STRING_VALUE%3E&PhoneType=%3CSOME_STRING_VALUE%3E"
+    "&CallRecording=%3CSOME_STRING_VALUE%3E&IvrDuration=%3CSOME_INTEGER_VALUE%3E"
+    "&Keypresses=%3CSOME_STRING_VALUE%3E&Key1=%3CSOME_STRING_VALUE%3E&Key2=%3CSOME_STRING_VALUE%3E"
+    "&Key3=%3CSOME_STRING_VALUE%3E&Key4=%3CSOME_STRING_VALUE%3E&TrafficSource=%3CSOME_STRING_VALUE%3E"
+    "&OptInSms=%3CSOME_STRING_VALUE%3E&UserAgent=%3CSOME_STRING_VALUE%3E&DispositionName=%3CSOME_STRING_VALUE%3E"
+    "&SaleAmount=%3CSOME_NUMBER_VALUE%3E&ReferenceId=%3CSOME_NUMBER_VALUE%3E"
+    "&CustomConversionEvent1Name=%3CSOME_STRING_VALUE%3E&CustomConversionEvent2Name=%3CSOME_STRING_VALUE%3E"
+    "&CustomConversionEvent3Name=%3CSOME_STRING_VALUE%3E&CustomConversionEvent1Value=%3CSOME_STRING_VALUE%3E"
+    "&CustomConversionEvent2Value=%3CSOME_STRING_VALUE%3E&CustomConversionEvent3Value=%3CSOME_STRING_VALUE%3E"
+    "&VendorEventId=%3CSOME_STRING_VALUE%3E&PromoNumberDescription=%3CSOME_STRING_VALUE%3E"
+    "&CustomCallEvent1Name=%3CSOME_STRING_VALUE%3E&CustomCallEvent2Name=%3CSOME_STRING_VALUE%3E"
+    "&CustomCallEvent3Name=%3CSOME_STRING_VALUE%3E&CustomCallEvent1Value=%3CSOME_STRING_VALUE%3E"
+    "&CustomCallEvent2Value=%3CSOME_STRING_VALUE%3E&CustomCallEvent3Value=%3CSOME_STRING_VALUE%3E"
+)
+# What the documents say these hold, in place of <SOME_STRING_VALUE>: the rest is free text.
+FORMED = RECORD | {
+    "CallerId": "+18055550100",
+    "CalledPhoneNumber": "8055551234",
+    "CallerPhoneNumberCountry": "US",
+    "CalledPhoneNumberCountry": "US",
+    "PhoneType": "Mobile",
+    "CallRecording": "https://recordings.example/1?a=b&c=d",
+}
+NUMBERS = {"<SOME_INTEGER_VALUE>": 93101, "<SOME_NUMBER_VALUE>": "12.50"}
+
+
+def write(record, settings=SETTINGS):
+    return Writer.of(settings).write(record).values
+
+
+def refusal(record, settings=SETTINGS):
+    with pytest.raises(InvalidCallError) as refused:
+        write(record, settings)
+    return refused.value
+
+
+def test_the_documented_request_goes_out_byte_for_byte():
+    """All 50 parameters, in the documented order and encoding."""
+    documented = [pair.split("=") for pair in DOCUMENTED.split("&")]
+    expected = {
+        name: FORMED.get(name, NUMBERS.get(unquote_plus(place), unquote_plus(place)))
+        for name, place in documented
+    }
+    assert len(expected) == 50
+    sent = urlencode(write(dict(sorted(expected.items())), settings={}))
+    assert [pair.split("=")[0] for pair in sent.split("&")] == [name for name, _ in documented]
+    assert dict(parse_qsl(sent)) == {name: str(value) for name, value in expected.items()}
+    free = {
+        f"{n}={v}"
+        for n, v in documented
+        if n not in FORMED and unquote_plus(v) == "<SOME_STRING_VALUE>"
+    }
+    assert free <= set(sent.split("&"))
+    assert len(free) == 31
+
+
+def test_the_readme_s_form_of_each_parameter_is_said():
+    """Every row of the table has a rule and a meaning in words."""
+    assert all(one.kind.says and one.description for one in PARAMETERS)
+
+
+def test_settings_speak_for_calls_that_do_not():
+    """What the record says itself wins."""
+    written = write(RECORD | {"MediaId": "20000", "CampaignId": ""})
+    assert (written["CampaignId"], written["MediaId"]) == (1000, 20000)
+    assert (written["ActionTrackerId"], written["CallProvider"]) == (4000, "INVOX")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [one.name for one in PARAMETERS if one.required and one.name != "TalkDuration"],
+)
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_a_missing_required_parameter_is_named(name, blank):
+    """Blank counts as missing."""
+    full = RECORD | {"CampaignId": 1, "MediaId": 1, "ActionTrackerId": 1, "CallProvider": "x"}
+    refused = refusal(full | {name: blank}, settings={})
+    assert refused.field == name
+    assert "missing" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        *((status, status) for status in STATUSES if status != "UNKNOWN_CALLERID"),
+        *((status.lower(), status) for status in STATUSES if status != "UNKNOWN_CALLERID"),
+        ("Answered", "ANSWER"),
+        ("No answer", "CANCEL"),
+        ("User busy", "CONGESTION"),
+        ("Call Rejected", "CANCEL"),
+        ("Voice Mail", "IVR_DROPOFF"),
+        ("Unallocated (unassigned) number", "INCOMPLETE"),
+        ("ANSWERED", "ANSWER"),
+        ("ANSWERED [MACHINE DETECTED]", "IVR_DROPOFF"),
+        ("BUSY", "CONGESTION"),
+        ("HANGUP", "CANCEL"),
+        ("HANGUP-RECORD-ALERT", "IVR_DROPOFF"),
+        ("HANGUP-WHISPER-CALLER", "IVR_DROPOFF"),
+        ("NO ANSWER", "CANCEL"),
+        ("NO_ANSWER", "CANCEL"),
+        ("CANCELLED", "CANCEL"),
+        ("REJECTED", "CANCEL"),
+        ("NO RULES SET", "FAILURE"),
+        ("RULES BROKEN", "FAILURE"),
+        ("NUMBER ON HOLD", "FAILURE"),
+        ("BLOCKED", "FAILURE"),
+        ("DESTINATION IS VOXNUMBER", "INCOMPLETE"),
+        ("Caller: Hang-up", "ANSWER"),
+        ("Destination: Hang-up", "ANSWER"),
+        ("Invoca: Max Call Duration", "ANSWER"),
+        ("Destination: Error (503 or Fast Busy)", "CONGESTION"),
+        ("Destination: No Answer", "CANCEL"),
+        ("Destination: Number Not In Service", "INCOMPLETE"),
+        ("IVR: Hang-up", "IVR_DROPOFF"),
+        ("Unknown: Unknown Cause", "FAILURE"),
+        ("Normal Clearing", "FAILURE"),
+        ("", "FAILURE"),
+        (None, "FAILURE"),
+        (16, "FAILURE"),
+    ],
+)
+def test_a_source_s_word_becomes_one_of_the_eight(word, status):
+    """Whatever is not known is a failure: a call must not be paid by mistake."""
+    assert write(RECORD | {"CallStatus": word})["CallStatus"] == status
+
+
+@given(st.one_of(st.none(), st.text(), st.integers()))
+def test_a_status_is_always_sent(word):
+    """impact.com takes a missing one for ANSWER."""
+    try:
+        status = write(RECORD | {"CallStatus": word})["CallStatus"]
+    except InvalidCallError:
+        return
+    assert status in STATUSES
+    assert status != "ANSWER" or str(word).strip().casefold() in {"answer", "answered"}
+
+
+def test_a_guessed_status_is_remarked():
+    """The log says so once."""
+    remarks = Writer.of(SETTINGS).write(RECORD | {"CallStatus": "Normal Clearing"}).remarks
+    assert remarks == ("CallStatus is missing or no known word: sent as FAILURE",)
+
+
+@pytest.mark.parametrize("word", ["Calling", "CALLING ", "bridged"])
+def test_a_call_that_goes_on_is_never_sent(word):
+    """Not even when the user maps the word: its end would come as a second call."""
+    refused = refusal(
+        RECORD | {"CallStatus": word}, SETTINGS | {"call_status_map": {word: "ANSWER"}}
+    )
+    assert refused.field == "CallStatus"
+    assert "filter" in refused.reason
+
+
+def test_the_user_s_words_come_first():
+    """Also over the built-in ones."""
+    settings = SETTINGS | {"call_status_map": {"Voice_Mail": "ANSWER", "Sunat": "CANCEL"}}
+    assert write(RECORD | {"CallStatus": "voice mail"}, settings)["CallStatus"] == "ANSWER"
+    assert write(RECORD | {"CallStatus": "SUNAT"}, settings)["CallStatus"] == "CANCEL"
+
+
+@pytest.mark.parametrize("word", ["Caller: Hang-up", "Destination: Hang-up"])
+@pytest.mark.parametrize("talked", [0, None])
+def test_a_hang_up_without_talk_is_no_answer(word, talked):
+    """Invoca's word says who hung up, the talk time says whether anyone answered."""
+    assert write(RECORD | {"CallStatus": word, "TalkDuration": talked})["CallStatus"] == "CANCEL"
+
+
+@pytest.mark.parametrize(
+    ("word", "talked"), [("Answered", 180), ("No answer", 0), ("", 0), ("Caller: Hang-up", 0)]
+)
+def test_talk_time_is_that_of_the_call_when_answered_else_none(word, talked):
+    """When the source does not know it."""
+    record = {name: value for name, value in RECORD.items() if name != "TalkDuration"}
+    assert write(record | {"CallStatus": word})["TalkDuration"] == talked
+
+
+@pytest.mark.parametrize("value", [180, "180", Decimal(180), Decimal("180.0"), "180.0", " 180"])
+def test_a_duration_is_whole_seconds_however_written(value):
+    """Numbers, text and integral decimals."""
+    assert write(RECORD | {"CallDuration": value})["CallDuration"] == 180
+
+
+@pytest.mark.parametrize("value", [-1, "-1", Decimal("1.5"), "1.5", "00:03:00", True, [180]])
+def test_any_other_duration_is_refused(value):
+    """Seconds are paid for: none are guessed."""
+    refused = refusal(RECORD | {"CallDuration": value})
+    assert refused.field == "CallDuration"
+
+
+@pytest.mark.parametrize(
+    ("value", "settings", "sent", "country"),
+    [
+        ("(805) 555-1234", {}, "8055551234", "US"),
+        ("805-555-1234", {}, "8055551234", "US"),
+        ("+1 805 555 1234", {"default_country": "RO"}, "8055551234", "US"),
+        ("+14165550123", {}, "4165550123", "CA"),
+        ("0312000222", {"default_country": "RO"}, "312000222", "RO"),
+        (312000222, {"default_country": "ro"}, "312000222", "RO"),
+        ("+44 20 7946 0018", {}, "2079460018", "GB"),
+    ],
+)
+def test_the_called_number_is_national_digits_beside_its_country(value, settings, sent, country):
+    """Ten digits in the US and Canada, as documented."""
+    written = write(RECORD | {"CalledPhoneNumber": value}, SETTINGS | settings)
+    assert written["CalledPhoneNumber"] == sent
+    assert written["CalledPhoneNumberCountry"] == country
+
+
+@pytest.mark.parametrize("value", ["0722000111", 722000111, "+40 722 000 111", "0040722000111"])
+def test_a_caller_has_one_form(value):
+    """impact.com matches conversions by it."""
+    record = RECORD | {"CallerId": value, "CalledPhoneNumber": "+18055551234"}
+    written = write(record, SETTINGS | {"default_country": "RO"})
+    assert written["CallerId"] == "+40722000111"
+    assert written["CallerPhoneNumberCountry"] == "RO"
+
+
+def test_the_record_s_country_reads_its_number():
+    """Before the default one."""
+    written = write(RECORD | {"CallerId": "0722000111", "CallerPhoneNumberCountry": "ro"})
+    assert (written["CallerId"], written["CallerPhoneNumberCountry"]) == ("+40722000111", "RO")
+
+
+@pytest.mark.parametrize("caller", [None, "", "anonymous", "Withheld", "+266696687"])
+def test_a_withheld_caller_is_refused_unless_the_mapping_says_so(caller):
+    """A placeholder goes out only beside UNKNOWN_CALLERID."""
+    assert refusal(RECORD | {"CallerId": caller}).field == "CallerId"
+    record = RECORD | {"CallStatus": "UNKNOWN_CALLERID", "CallerId": "anonymous"}
+    written = write(record)
+    assert (written["CallerId"], written["CallStatus"]) == ("anonymous", "UNKNOWN_CALLERID")
+    assert "CallerPhoneNumberCountry" not in written
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("2026-09-10T22:55:32-08:00", "2026-09-10T22:55:32-08:00"),
+        ("2024-03-14 10:22:31", "2024-03-14T10:22:31+02:00"),
+        ("2026-10-25T00:30:00.250Z", "2026-10-25T00:30:00+00:00"),
+        (1460404800, "2016-04-11T20:00:00+00:00"),
+        ("NOW", "NOW"),
+    ],
+)
+def test_a_date_is_iso_8601_with_its_offset(value, sent):
+    """A bare one is in the zone of the settings; NOW is documented."""
+    settings = SETTINGS | {"timezone": "Europe/Bucharest"}
+    assert write(RECORD | {"EventDate": value}, settings)["EventDate"] == sent
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("EventDate", "yesterday"),
+        ("EventDate", "2024-03-14"),
+        ("CallProvider", "x" * 65),
+        ("SubId1", "x" * 65),
+        ("AdId", "ad"),
+        ("MediaId", "partner"),
+        ("CallerId", "12"),
+        ("CallerId", "x" * 100_000),
+        ("CalledPhoneNumber", "911"),
+        ("CalledPhoneNumber", ["8055551234"]),
+        ("CallerPhoneNumberCountry", "UK"),
+        ("CalledPhoneNumberCountry", "Romania"),
+        ("SaleAmount", "12,50"),
+        ("ReferenceId", "A7"),
+        ("CallSessionId", {"id": 1}),
+        ("CallStatus", ["ANSWER"]),
+        ("TalkDuration", "a while"),
+        ("City", "a\0b"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(field, value):
+    """The reason says what would be right, never what is there."""
+    refused = refusal(RECORD | {field: value})
+    assert refused.field == field
+    assert str(value) not in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sent"),
+    [
+        ("Zip", "02134", "02134"),
+        ("Zip", 93101, "93101"),
+        ("Zip", "SW1A 1AA", None),
+        ("PhoneType", "MOBILE", "Mobile"),
+        ("PhoneType", "landline", "Landline"),
+        ("PhoneType", "VoIP", None),
+        ("CallRecording", "https://a.example/1", "https://a.example/1"),
+        ("CallRecording", "file 17", None),
+    ],
+)
+def test_a_call_is_not_lost_over_a_decoration(field, value, sent):
+    """What neither identifies nor prices a call is left out when wrong, with a remark."""
+    written = Writer.of(SETTINGS).write(RECORD | {field: value})
+    assert written.values.get(field) == sent
+    assert len(written.remarks) == (sent is None)
+
+
+@pytest.mark.parametrize("value", ["1,2,3", [1, 2, 3], ["1", "2", "3"]])
+def test_keys_pressed_are_a_list(value):
+    """Written the way Invoca writes it."""
+    assert write(RECORD | {"Keypresses": value})["Keypresses"] == "1,2,3"
+
+
+def test_fields_that_are_no_parameter_are_remarked_by_name():
+    """And not sent; what Singer adds is not remarked."""
+    written = Writer.of(SETTINGS).write(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
+    assert written.remarks == ("utm_source is no parameter of impact.com: ignored",)
+    assert "utm_source" not in written.values
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(st.sampled_from([one.name for one in PARAMETERS]), json_values)
+def test_any_value_of_any_parameter_is_written_or_refused(name, value):
+    """No record can end the run, and whatever is written can be form-encoded."""
+    try:
+        sent = urlencode(write(RECORD | {name: value}))
+    except InvalidCallError as refused:
+        assert refused.field  # noqa: PT017
+        return
+    assert re.fullmatch(r"[\w.*%+&=-]+", sent, re.ASCII)
