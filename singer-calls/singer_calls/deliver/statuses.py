@@ -52,8 +52,8 @@ def _unavailable(answer: Answer, now: float) -> Outcome:
     return Retry("the vendor is not available", after=retry_after(answer.headers, now))
 
 
-_REDIRECT = Fatal("the vendor's address redirects, and a call is never sent along: correct api_url")
-_WRONG_ADDRESS = Fatal("the vendor doesn't know this address or method: correct api_url")
+_REDIRECT = Fatal("The vendor's address redirects, and a call is never sent along: correct api_url")
+_WRONG_ADDRESS = Fatal("The vendor doesn't know this address or method: correct api_url")
 _GATEWAY = Unknown("a gateway gave up waiting for the vendor")
 
 COMMON: Table = {
@@ -61,11 +61,11 @@ COMMON: Table = {
     **dict.fromkeys(range(200, 300), Unknown("a success that the vendor's documents don't know")),
     **dict.fromkeys(range(300, 400), _REDIRECT),
     **dict.fromkeys(range(400, 500), Rejected("the vendor refused the request")),
-    401: Fatal("the vendor refused the credentials: correct them"),
-    403: Fatal("the vendor denied permission: ask it for access"),
+    401: Fatal("The vendor refused the credentials: correct them"),
+    403: Fatal("The vendor denied permission: ask it for access"),
     404: _WRONG_ADDRESS,
     405: _WRONG_ADDRESS,
-    407: Fatal("a proxy asks for credentials: correct the proxy's settings"),
+    407: Fatal("A proxy asks for credentials: correct the proxy's settings"),
     408: Unknown("the vendor timed out waiting for the request"),
     410: _WRONG_ADDRESS,
     421: _WRONG_ADDRESS,

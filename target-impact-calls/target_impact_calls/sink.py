@@ -1,0 +1,63 @@
+"""From a record to impact.com's request, and from its answer to an outcome."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from singer_calls.deliver.delivery import Answer, Delivery
+from singer_calls.deliver.remarks import Remarks
+from singer_calls.deliver.sink import CallSink
+
+from target_impact_calls import responses
+from target_impact_calls.call import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from singer_calls.deliver.outcome import Outcome
+
+PATH = "/calldata/logCallData"
+
+
+class ImpactSink(CallSink):
+    """Calls for impact.com's Call Data API (logCallData)."""
+
+    @cached_property
+    def _writer(self) -> Writer:
+        return Writer.of(self.config)
+
+    @cached_property
+    def _remarks(self) -> Remarks:
+        return Remarks(self.logger)
+
+    @cached_property
+    def _url(self) -> str:
+        return str(self.config["api_url"]).rstrip("/") + PATH
+
+    def session_headers(self) -> Mapping[str, str]:
+        """Basic credentials; JSON answers, since impact.com's default is XML."""
+        pair = f"{self.config['username']}:{self.config['password']}"
+        return {
+            "Authorization": f"Basic {b64encode(pair.encode()).decode()}",
+            "Accept": "application/json",
+        }
+
+    def delivery(self, record: Mapping[str, Any]) -> Delivery:
+        """A form, in the body: a query would stand in the logs of whatever lies between."""
+        written = self._writer.write(record)
+        self._remarks.say(written.remarks)
+        return Delivery(
+            key=written.values["CallSessionId"],
+            scope=f"{self._url} campaign {written.values['CampaignId']}",
+            url=self._url,
+            body=urlencode(written.values).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """See responses.py."""
+        return responses.outcome(answer, time.time())

@@ -1,0 +1,84 @@
+"""Settings of target-impact-calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_calls import options
+from singer_calls.deliver.target import CallTarget
+from singer_sdk import typing as th
+
+from target_impact_calls.call import STATUSES
+from target_impact_calls.sink import ImpactSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DOCS = "https://integrations.impact.com/impact-brand/reference/log-call-data"
+_FOR_CALLS = "For calls whose record has none."
+
+
+class TargetImpactCalls(CallTarget):
+    """Delivers calls to impact.com."""
+
+    name = "target-impact-calls"
+    default_sink_class = ImpactSink
+    config_jsonschema = options.settings(
+        [
+            th.Property(
+                "username",
+                th.StringType(min_length=1),
+                required=True,
+                title="User name",
+                description="Of the Call Data API. A direct integration has credentials of its "
+                "own, which your impact.com contact (CSM) gives out on request.",
+            ),
+            options.secret(
+                "password",
+                title="Password",
+                description="Of the Call Data API, given out with the user name.",
+            ),
+            options.integer(
+                "campaign_id",
+                title="Program",
+                description=f"CampaignId: your program at impact.com. {_FOR_CALLS}",
+            ),
+            options.integer(
+                "media_id",
+                title="Partner",
+                description=f"MediaId: the partner or media source paid for a call. {_FOR_CALLS}",
+            ),
+            options.integer(
+                "action_tracker_id",
+                title="Event type",
+                description=f"ActionTrackerId: the event type of phone calls. {_FOR_CALLS}",
+            ),
+            th.Property(
+                "vendor_name",
+                th.StringType(min_length=1, max_length=64),
+                title="Call provider",
+                description="CallProvider: who sends the calls, at most 64 characters, for "
+                f"example INVOX. {_FOR_CALLS}",
+            ),
+            th.Property(
+                "call_status_map",
+                th.ObjectType(additional_properties=th.StringType(allowed_values=[*STATUSES])),
+                title="Words for call statuses",
+                description="Source word to impact.com's CallStatus, for example "
+                '{"Sunat": "CANCEL"}; case and _ make no difference. Comes before the built-in '
+                "words; a word in neither is sent as FAILURE.",
+            ),
+        ],
+        options.common(api_url="https://twilio.ivr.impactradius.com", docs=_DOCS),
+        options.targets(plugin=name, on_unknown_outcome="hold"),
+    )
+
+    def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
+        """Also what Basic authentication can't carry.
+
+        Yields:
+            A sentence for each setting that is wrong.
+        """
+        yield from super().setting_errors(config)
+        if ":" in config["username"]:
+            yield "username holds a colon: give the user name and the password apart"
