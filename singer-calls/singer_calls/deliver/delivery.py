@@ -14,7 +14,7 @@ class Delivery:
     """One call, ready to be sent.
 
     Attributes:
-        key: The call's own key at the destination (impact ``CallSessionId``).
+        key: The call's own key at the destination (its session id, its external unique id).
         scope: Where that key is unique: the destination's address and its account or campaign.
             Key and scope together are the ledger's key.
         url: The full URL of the POST.

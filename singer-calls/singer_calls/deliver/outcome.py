@@ -49,7 +49,7 @@ class Accepted(Outcome):
     """The vendor took the call.
 
     Attributes:
-        reference: The vendor's own id of it, if it gave one (Invoca: ``cuid``).
+        reference: The vendor's own id of it, if it gave one.
     """
 
     reference: str | None = None

@@ -107,6 +107,7 @@ class CallTarget(CallPlugin, Target):
             sink = cast("CallSink", self.get_sink(stream_map.stream_alias))
             sink._remove_sdc_metadata_from_record(record)  # noqa: SLF001 - as the SDK does
             sink.tally_record_read()
+            sink.record_counter_metric.increment()
             self._take(sink.prepare(record), original, sink)
 
     def _take(self, prepared: Any, original: Original, sink: CallSink | None = None) -> None:  # noqa: ANN401
