@@ -1,1 +1,57 @@
-"""For taps: windows, bookmarks and late data over APIs that have no "updated since" filter."""
+"""For taps: windows, bookmarks and late data over APIs that have no "updated since" filter.
+
+A tap is four small modules on these names:
+
+    CallTap          base of the tap: dates, signals, catalog and state checked, one sentence
+                     at the end. Give ``name``, ``vendor``, ``config_jsonschema``,
+                     ``discover_streams``.
+    CallStream       base of a stream whose records are typed: the SDK's fast path, ``bookmark``,
+                     ``save_bookmark``, ``oddities``, ``tap``.
+    WindowedStream   a CallStream by the moment of the call. Give ``read(window, divisible=...)``;
+                     windows, lookback, halving, order, ids, bookmarks and progress are done here.
+    Window           ``start`` (None: since ever) and ``end``, aware UTC.
+    Client           asks the vendor: ``array(url, params, convert=...)`` for one JSON array,
+                     ``get(url, params, read=...)`` for any other body. Retries, Retry-After and
+                     the rate limit are done here; ``Client.from_config`` takes the settings.
+    Patience         how long a Client tries.
+    elements         the elements of a JSON array, decoded as its bytes arrive.
+    Spill            records kept in order in bounded memory.
+    typed            a raw object as a record, by a table of fields; with ``text``, ``integer``,
+                     ``values.duration.seconds``, ``values.boolean.boolean`` as its functions.
+    Oddities         counts the fields and values that no schema expects.
+    AskAgainError    raised in ``read`` for a body that is to be asked for again;
+    TooMuchError     the same, where less might be answered. Raised out of a Client only with
+                     ``divisible=True``: then halve the page, or let WindowedStream halve the
+                     window.
+
+``values.clock`` has ``to_utc`` (vendor's time -> the one UTC text), ``asked_from`` and
+``asked_to`` (a window's border -> the local time to ask with).
+"""
+
+from singer_calls.extract.answer import Record, Spill, elements
+from singer_calls.extract.call_stream import CallStream
+from singer_calls.extract.client import Client, Patience
+from singer_calls.extract.errors import AskAgainError, TooMuchError
+from singer_calls.extract.records import Oddities, integer, text, typed
+from singer_calls.extract.tap import CallTap
+from singer_calls.extract.windowed_stream import WindowedStream
+from singer_calls.extract.windows import Window, cut
+
+__all__ = [
+    "AskAgainError",
+    "CallStream",
+    "CallTap",
+    "Client",
+    "Oddities",
+    "Patience",
+    "Record",
+    "Spill",
+    "TooMuchError",
+    "Window",
+    "WindowedStream",
+    "cut",
+    "elements",
+    "integer",
+    "text",
+    "typed",
+]

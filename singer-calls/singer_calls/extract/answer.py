@@ -1,0 +1,109 @@
+"""A JSON array of any length, decoded as it arrives, and kept in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import tempfile
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from singer_calls.extract.errors import AskAgainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Record = dict[str, Any]
+
+_LARGEST = 8 * 2**20  # characters of one element; more is no call, but a broken body
+
+# strict=False: a raw line break inside a text is wrong JSON and harmless.
+_DECODER = json.JSONDecoder(strict=False)
+_skip_space = json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
+
+
+def elements(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """The elements of one JSON array, each as soon as it has arrived.
+
+    Bytes that are not UTF-8 become U+FFFD: one broken letter must not hold up all calls.
+
+    Raises:
+        AskAgainError: The body is cut, or is not one JSON array.
+    """
+    decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
+    arriving = chain((decode(chunk) for chunk in chunks), (decode(b"", final=True),))
+    text, at, before = "", 0, "["
+    while True:
+        at = _skip_space(text, at).end()
+        if text[at : at + 1] == "]" and before == ",":
+            break
+        if text[at : at + 1] not in ("", before):
+            raise AskAgainError("answered something that is not a list of calls")
+        start = _skip_space(text, at + 1).end()
+        if text[start : start + 1] == "]" and before == "[":
+            at = start
+            break
+        try:
+            element, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = len(text)
+        if end < len(text):  # else it is not whole, or a number that may go on
+            yield element
+            at, before = end, ","
+            continue
+        more = next(arriving, None)
+        if more is None or len(text) - at > _LARGEST:
+            raise AskAgainError("cut its answer short, or the answer is not JSON")
+        text, at = text[at:] + more, 0
+    if any(map(str.strip, chain((text[at + 1 :],), arriving))):
+        raise AskAgainError("answered more than one list")
+
+
+class Spill:
+    """Records in the order they came: the first in memory, the rest in an unlinked file.
+
+    So an answer can be read whole, and known to be good, before its first record goes on;
+    without holding it in memory, and without holding the vendor's connection while a slow target
+    works. The file is the process's own, without a name, and gone with it.
+
+    Args:
+        records: What to keep; read to its end at once.
+    """
+
+    IN_MEMORY = 5_000
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._head: list[Record] = []
+        self._tail: IO[bytes] | None = None
+        self._count = 0
+        for record in records:
+            self._add(record)
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Spill:
+        """The records as a Spill, which they may be already."""
+        return records if isinstance(records, Spill) else cls(records)
+
+    def _add(self, record: Record) -> None:
+        self._count += 1
+        if self._count <= self.IN_MEMORY:
+            self._head.append(record)
+            return
+        if self._tail is None:
+            self._tail = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as this object)
+        self._tail.write(msgspec.json.encode(record) + b"\n")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Record]:
+        """Each record once: what was given is forgotten."""
+        self._head.reverse()
+        while self._head:
+            yield self._head.pop()
+        if self._tail is not None:
+            self._tail.seek(0)
+            yield from map(msgspec.json.Decoder().decode, self._tail)
+            self._tail.close()

@@ -1,0 +1,131 @@
+"""What every tap does at its edges: stops on a signal, and ends in one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, TapCapabilities
+
+from singer_calls.errors import PluginError
+from singer_calls.extract.settings import date_errors
+from singer_calls.plugin import CAPABILITIES, CallPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
+
+
+class CallTap(CallPlugin, Tap):
+    """Base of all taps."""
+
+    vendor: str
+    """The vendor's name, for messages."""
+
+    message_writer_class = MsgSpecWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        *CAPABILITIES,
+    ]
+
+    _signal: int | None = None
+
+    def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
+        """The shared checks, and the dates."""
+        yield from super().setting_errors(config)
+        yield from date_errors(config)
+
+    def stop_if_asked(self) -> None:
+        """Called between messages and while waiting: ends the run after a signal.
+
+        So no message is cut in two, and the last STATE written is the last saved bookmark.
+
+        Raises:
+            SystemExit: With 128 and the signal's number.
+        """
+        if self._signal is not None:
+            self.logger.info(
+                "Stopped by %s; the last saved bookmark stays.", signal.Signals(self._signal).name
+            )
+            raise SystemExit(128 + self._signal)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self._signal is not None:
+            raise SystemExit(128 + signum)
+        self._signal = signum
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take the state; one that no tap wrote ends the run.
+
+        Raises:
+            PluginError: It has another form.
+        """
+        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+        if not isinstance(bookmarks, dict) or not all(
+            isinstance(bookmark, dict) for bookmark in bookmarks.values()
+        ):
+            raise PluginError(
+                "The state is not one of a Singer tap: it must be an object with 'bookmarks'."
+            )
+        super().load_state(state)
+
+    def setup_mapper(self) -> None:
+        """Set up stream maps, after a look at the catalog.
+
+        Raises:
+            PluginError: The catalog has a stream that this tap doesn't know.
+        """
+        unknown = {*(self.input_catalog or {})} - {*self.streams}
+        if unknown:
+            raise PluginError(
+                f"The catalog has streams that {self.name} does not know: "
+                f"{', '.join(sorted(unknown))}; known: {', '.join(self.streams)}. "
+                "Make a new one with --discover."
+            )
+        super().setup_mapper()
+
+    @classmethod
+    def invoke(
+        cls,
+        *,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """Run; a file that is no JSON and a reader that is gone end in one sentence, too."""
+        try:
+            super().invoke(
+                state=_checked(state, "--state"), catalog=_checked(catalog, "--catalog"), **kwargs
+            )
+        except PluginError as error:
+            cls.logger.error("%s", error)  # noqa: TRY400
+        except BrokenPipeError:
+            cls.logger.error(  # noqa: TRY400
+                "The reader of this tap's output is gone: look for the target's own message."
+            )
+            # So that nothing is left for the interpreter to flush on its way out.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            return
+        sys.exit(1)
+
+
+def _checked(file: IO[str] | None, option: str) -> IO[str] | None:
+    """The file, known to hold a JSON object."""
+    if file is None:
+        return None
+    text = file.read()
+    try:
+        if isinstance(json.loads(text), dict):
+            return io.StringIO(text)
+    except ValueError:
+        pass
+    raise PluginError(f"The file given with {option} is not a JSON object.")

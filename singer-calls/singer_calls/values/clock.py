@@ -1,0 +1,84 @@
+"""Vendor local time <-> UTC, also in the hour that comes twice and the one that never comes.
+
+One form for every UTC moment: ``2026-10-25T00:30:00Z``. It has a fixed width, so comparing two of
+them as text (as the Singer SDK does with bookmarks) compares the moments.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+_DAY = timedelta(days=1)
+
+
+def utc_text(moment: datetime) -> str:
+    """An aware moment in the one form: UTC, whole seconds (cut, not rounded), ``Z``."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def from_utc_text(text: str) -> datetime:
+    """The aware moment of a text that ``utc_text`` made.
+
+    Raises:
+        ValueError: The text has another form.
+    """
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    if utc_text(moment) != text:
+        raise ValueError("not of the form 2026-10-25T00:30:00Z")
+    return moment
+
+
+def to_utc(text: str, zone: ZoneInfo) -> str:
+    """A vendor's time as UTC in the one form.
+
+    A bare time is in ``zone``. In the hour that comes twice, and in the hour that never comes, it
+    has two readings and the later one counts: a call is then never dated before it happened, so
+    no bookmark can pass it unseen.
+
+    Args:
+        text: ISO 8601, with ``T`` or a space; an offset of its own beats the zone.
+        zone: The zone of bare times.
+
+    Raises:
+        ValueError: The text is not a time, or one outside of the years 1 to 9999.
+    """
+    moment = datetime.fromisoformat(text)
+    try:
+        if moment.tzinfo is None:
+            moment = max(
+                moment.replace(tzinfo=zone, fold=0).astimezone(UTC),
+                moment.replace(tzinfo=zone, fold=1).astimezone(UTC),
+            )
+        return utc_text(moment)
+    except OverflowError:
+        raise ValueError("outside of the years 1 to 9999") from None
+
+
+def asked_from(start: datetime, zone: ZoneInfo) -> datetime:
+    """The bare local time to ask from, to be sure to be given all calls since ``start``.
+
+    Near a change of the clocks it is earlier than the local time of ``start`` by the size of the
+    change, whichever way the vendor reads an ambiguous time. What comes in excess is for the
+    caller to drop.
+    """
+    low, spread, _ = _offsets(start, zone)
+    return (start.astimezone(UTC) + low - spread).replace(tzinfo=None)
+
+
+def asked_to(end: datetime, zone: ZoneInfo) -> datetime:
+    """The bare local time to ask to, to be sure to be given all calls before ``end``."""
+    _, spread, high = _offsets(end, zone)
+    return (end.astimezone(UTC) + high + spread).replace(tzinfo=None)
+
+
+def _offsets(moment: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta, timedelta]:
+    """Lowest offset, spread and highest offset of the zone within a day of a moment."""
+    offsets = [
+        (moment + shift).astimezone(zone).utcoffset() or timedelta()
+        for shift in (-_DAY, timedelta(), _DAY)
+    ]
+    return min(offsets), max(offsets) - min(offsets), max(offsets)

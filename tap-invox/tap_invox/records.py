@@ -1,0 +1,53 @@
+"""One raw INVOX object -> one typed call. Pure."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from singer_calls.extract import Oddities, integer, text
+from singer_calls.extract import typed as typed_by
+from singer_calls.values.clock import to_utc
+from singer_calls.values.duration import seconds
+
+from tap_invox.schemas import CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
+
+    from singer_calls.extract import Record
+
+
+@cache
+def _functions(zone: ZoneInfo) -> Mapping[str, Callable[[Any], object]]:
+    """Field -> function; all fields but these three are text."""
+    special: dict[str, Callable[[Any], object]] = {
+        "call_id": integer,
+        "date": partial(_date, zone=zone),
+        "duration": seconds,
+    }
+    return {name: special.get(name, text) for name in CALLS["properties"]}
+
+
+def _date(value: object, zone: ZoneInfo) -> str:
+    return to_utc(text(value), zone)
+
+
+def typed(raw: Any, zone: ZoneInfo, odd: Oddities) -> Record:  # noqa: ANN401 (JSON)
+    """A call as the schema ``calls`` has it.
+
+    Documented is ``call_id``; a client of the real service reads ``id``. Both are taken.
+
+    Args:
+        raw: The element as decoded.
+        zone: The zone of bare times in ``date``.
+        odd: Counts what did not fit.
+
+    Raises:
+        PluginError: The element is no object, or has no usable id.
+    """
+    if isinstance(raw, dict) and "id" in raw:
+        raw = {**raw, "call_id": raw.get("call_id") or raw["id"]}
+        del raw["id"]
+    return typed_by(raw, _functions(zone), odd, vendor="INVOX", key="call_id")

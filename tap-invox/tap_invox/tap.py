@@ -1,0 +1,54 @@
+"""tap-invox: its settings and its streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_calls import options
+from singer_calls.extract import CallTap
+from singer_sdk import typing as th
+
+from tap_invox.client import VENDOR
+from tap_invox.streams import CallsByDate
+
+if TYPE_CHECKING:
+    from singer_calls.extract import CallStream
+
+_STREAMS = {"date": CallsByDate}
+
+
+class TapInvox(CallTap):
+    """Singer tap for INVOX Call Tracking: the calls of an account."""
+
+    name = "tap-invox"
+    vendor = VENDOR
+
+    config_jsonschema: ClassVar[dict[str, Any]] = options.settings(
+        [
+            options.secret(
+                "api_key",
+                title="API key",
+                description="Sent as X-API-Key. INVOX makes it for one account and sends it by "
+                "e-mail, on request only.",
+            ),
+            th.Property(
+                "incremental_by",
+                th.StringType,
+                allowed_values=["date", "call_id"],
+                default="date",
+                title="Incremental by",
+                description="What the bookmark is: date (windows of time, with a lookback for "
+                "what changes later) or call_id (only calls newer than the last one; changes to "
+                "older calls are missed, except of calls that were not over).",
+            ),
+        ],
+        options.common(
+            api_url="https://app.invox.eu",
+            docs="https://intercom.help/invox-14de1eec38e9/en/articles/14075981-api-documentation-for-integration-with-invox-call-tracking",
+        ),
+        options.taps(timezone="Europe/Bucharest", window_days=31, lookback_days=2),
+    )
+
+    def discover_streams(self) -> list[CallStream]:
+        """The one stream, by the bookmark that the settings ask for."""
+        return [_STREAMS[self.config.get("incremental_by", "date")](self)]
