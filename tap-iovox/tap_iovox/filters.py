@@ -34,12 +34,19 @@ class Rule(NamedTuple):
     takes_list: bool = False
 
 
-TEXT = Rule(r".*\S.*", "must not be empty")
+TEXT = Rule(r".*\S.*", "must be text, and not empty")
 INTEGER = Rule(r"\d+", "must be a whole number of digits only, such as 448456111222")
-TEXTS = Rule(r"[^\s,]+(,[^\s,]+)*", "must be a comma list without spaces, such as A,B", True)
-INTEGERS = Rule(r"\d+(,\d+)*", "must be a comma list of whole numbers, such as 1,2,3", True)
-_ONE = "|".join(COLOURS)
-COLOUR = Rule(f"({_ONE})(,({_ONE}))*", f"must be one or more of {', '.join(COLOURS)}", True)
+TEXTS = Rule(
+    r"[^\s,]+(,[^\s,]+)*", "must be a comma list without spaces, such as A,B", takes_list=True
+)
+INTEGERS = Rule(
+    r"\d+(,\d+)*", "must be a comma list of whole numbers, such as 1,2,3", takes_list=True
+)
+COLOUR = Rule(
+    "({0})(,({0}))*".format("|".join(COLOURS)),
+    f"must be one or more of {', '.join(COLOURS)}, separated by commas",
+    takes_list=True,
+)
 
 # All 22 documented filters. A phone number is text where the documents know no error for it.
 FILTERS: dict[str, Rule] = {

@@ -1,0 +1,345 @@
+"""iovox: `GET /rest/v1/calls/insights` (vendor docs, insights; facts.md, section 3).
+
+Strict where the documents are: every documented error string is answered for what it names. What
+they leave open is a switch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any, ClassVar
+from xml.sax.saxutils import escape
+from zoneinfo import ZoneInfo
+
+from call_sandbox.calls import DAY, HOUR
+from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
+from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+from call_sandbox.vendors.iovox_calls import FIELDS, KINDS, RESULT, documented, pruned, row
+
+WITHOUT_ORDER = {f"link_category_{name}" for name in ("value", "label", "id")}
+DEFAULT_FIELDS = (
+    "id,call_start,call_end,call_origin,iovox_number,call_destination,talk_time,call_result,"
+    "node_id,link_id,has_recording"
+)
+LARGEST_LIMIT = 20_000
+LONGEST_CALL = 2 * HOUR
+
+XML = '<?xml version="1.0" encoding="utf-8"?>'
+ERROR_FORM: Mapping[str, Callable[[int, str], tuple[str, str]]] = {
+    # The older API answers like this (vendor docs, authentication) ...
+    "xml": lambda status, text: (
+        f'{XML}<errors><error status="{status}">{escape(text)}</error></errors>',
+        "application/xml",
+    ),
+    # ... which clients with JSON see like this.
+    "json_errors": lambda status, text: (
+        json.dumps({"errors": {"error": {"status": str(status), "__content__": text}}}),
+        "application/json",
+    ),
+    "json": lambda _, text: (json.dumps({"error": text}), "application/json"),
+    "text": lambda _, text: (text, "text/plain"),
+}
+
+DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: (\d\d(?::\d\d){0,2}))?")
+
+
+class BadRequestError(ValueError):
+    """One of the documented answers with status 400."""
+
+
+class Iovox(Vendor):
+    """Serves calls with their insights, in pages."""
+
+    name = "iovox"
+    title = "iovox"
+    prefix = "/iovox"
+    serves = True
+    switches: ClassVar[Mapping[str, Switch]] = {
+        "calls": Switch("which calls it has", "generated", ("generated", "documented")),
+        "errors": Switch("form of errors", "xml", tuple(ERROR_FORM)),
+        "bad_key": Switch("status for a wrong key", "401", ("401", "403")),
+        "id": Switch("form of the call's id", "number", ("number", "string")),
+        "flag": Switch("form of has_recording", "TRUE", ("TRUE", "1", "json")),
+        "seconds": Switch("keys of the durations", "sec", ("sec", "seconds")),
+        "none": Switch("how no value is written", "empty", ("empty", "null", "absent")),
+        "outcomes": Switch("form of an outcome", "empty", ("empty", "text", "object")),
+        "result": Switch("words of call_result", "documented", tuple(RESULT)),
+        "default_talk_time_sec": Switch("in the default answer", "sent", ("sent", "absent")),
+        "end_date": Switch("is that second sent too", "inclusive", ("inclusive", "exclusive")),
+        "timezone": Switch(
+            "zone of bare times", "Europe/London", ("Europe/London", "UTC", "Europe/Bucharest")
+        ),
+        "listed": Switch("a call shows once it has", "ended", ("ended", "started")),
+        "tie_order": Switch("order within a second", "stable", ("stable", "shuffled")),
+        "past_end": Switch("a page past the end", "empty", ("empty", "last")),
+        "category_list": Switch("a comma in a category list means", "or", ("or", "and")),
+        "ties": Switch("so many calls share a second; 0 leaves them as generated", 0),
+        "arrivals": Switch("one in so many calls is listed some requests late; 0 is none", 0),
+        "row_cap": Switch("a limit above this: 504; 0 is no cap", 0),
+    }
+
+    def reset(self) -> None:
+        """Forget everything but the switches that were set."""
+        super().reset()
+        self.served = 0
+
+    def paths(self) -> Mapping[str, Handler]:
+        """One path."""
+        return {"/rest/v1/calls/insights": self.insights}
+
+    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+        """An error in one of the forms that clients of iovox have met (facts.md 3.4)."""
+        del ask
+        body, content_type = ERROR_FORM[self.switch["errors"]](status, message)
+        return Answer(status, body.encode(), content_type)
+
+    def insights(self, ask: Ask) -> Answer:
+        """One page of calls."""
+        if (ask.headers.get("username"), ask.headers.get("secureKey")) != (
+            IOVOX_USERNAME,
+            IOVOX_SECURE_KEY,
+        ):
+            status = int(self.switch["bad_key"])
+            word = "Unauthorized" if status == 401 else "Forbidden"  # noqa: PLR2004
+            return self.refuse(ask, status, f"HTTP {status}: {word}")
+        if ask.method != "GET":
+            message = f"Request Method must be GET. {ask.method} attempted"
+            return self.refuse(ask, 400, message)
+        try:
+            asked = Asked(ask.query, self._today())
+        except BadRequestError as error:
+            return self.refuse(ask, 400, str(error))
+        cap = self.switch["row_cap"]
+        if cap and asked.limit > cap:
+            return self.refuse(ask, 504, "Gateway Time-out")
+        self.served += 1
+        page = [self._shown(row, asked) for row in self._page(asked)]
+        return Answer(body=json.dumps(page, separators=(",", ":")).encode())
+
+    def newest(self, count: int) -> list[PageCall]:
+        """The newest calls that exist."""
+        return [
+            PageCall(
+                key=str(shown["id"]),
+                when=shown["call_start"],
+                caller=mask(call.caller),
+                status=shown["call_result"],
+                seconds=shown["call_time_sec"] or None,
+            )
+            for call in self.world.newest(count)
+            for shown in [row(call, call.start, self.world.now, self.switch)]
+        ]
+
+    def _today(self) -> str:
+        zone = ZoneInfo(self.switch["timezone"])
+        return datetime.fromtimestamp(self.world.now, zone).date().isoformat()
+
+    def _page(self, asked: Asked) -> Iterator[dict[str, Any]]:
+        rows = self._rows(asked)
+        descending = asked.direction == "DESC"
+        if self.switch["tie_order"] == "shuffled":
+            rows = iter(sorted(rows, key=lambda shown: hash((shown["id"], self.served))))
+        if not self._by_number(asked):
+            by = FIELDS[asked.by][1]
+            rows = iter(sorted(rows, key=lambda shown: str(shown.get(by, ""))))
+        if descending:
+            rows = iter(list(rows)[::-1])
+        first = (asked.page - 1) * asked.limit
+        if self.switch["past_end"] == "last":
+            found = list(rows)
+            first = min(first, max(0, (len(found) - 1) // asked.limit * asked.limit))
+            rows = iter(found)
+        return islice(rows, first, first + asked.limit)
+
+    def _by_number(self, asked: Asked) -> bool:
+        """Whether the calls' own order is the asked one: not where the clocks are set back."""
+        zone = ZoneInfo(self.switch["timezone"])
+        begin, end = (datetime.fromtimestamp(moment, zone).utcoffset() for moment in asked.around())
+        return asked.by == "call_start" and begin == end and self.switch["tie_order"] == "stable"
+
+    def _rows(self, asked: Asked) -> Iterator[dict[str, Any]]:
+        """The rows that the request asks for, by the number of the call."""
+        exclusive = self.switch["end_date"] == "exclusive"
+        every = self.switch["category_list"] == "and"
+        for local, shown in self._all(asked):
+            if local < asked.first or local > asked.last or (exclusive and local == asked.last):
+                continue
+            found = shown()
+            if all(FILTERS[name](found, value, every) for name, value in asked.filters.items()):
+                yield found
+
+    def _all(self, asked: Asked) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+        """Local start and row of all calls in the range, cut a day wide."""
+        if self.switch["calls"] == "documented":
+            for call in reversed(documented()):
+                yield call["call_start"], partial(dict, call)
+            return
+        calls, ties = self.world.calls, self.switch["ties"] or 1
+        begin, end = asked.around()
+        low = max(0, calls.first_after(begin) - ties)
+        high = min(self.world.started(), calls.first_after(end) + ties)
+        zone = ZoneInfo(self.switch["timezone"])
+        for number in range(low, high):
+            start = calls.start(number - number % ties) if ties > 1 else calls.start(number)
+            if self._listed(number, start):
+                local = datetime.fromtimestamp(start, zone).replace(tzinfo=None).isoformat(" ")
+                yield local, partial(self._row, number, start)
+
+    def _row(self, number: int, start: int) -> dict[str, Any]:
+        return row(self.world.calls.call(number), start, self.world.now, self.switch)
+
+    def _listed(self, number: int, start: int) -> bool:
+        """Whether the call shows yet: when it has ended, and some only a few requests later."""
+        if self.switch["listed"] == "ended" and start > self.world.now - LONGEST_CALL:
+            call = self.world.calls.call(number)
+            if start + call.ring + call.talk > self.world.now:
+                return False
+        arrivals = self.switch["arrivals"]
+        scattered = number * 0x9E3779B1 >> 7
+        return not arrivals or scattered % arrivals > 0 or self.served > scattered // arrivals % 7
+
+    def _shown(self, row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+        """The asked fields of a row, in the form that the switches say."""
+        fields = asked.fields
+        if asked.default_fields and self.switch["default_talk_time_sec"] == "sent":
+            fields = {*fields, "talk_time_seconds"}
+        shown = pruned(row, fields)
+        if self.switch["seconds"] == "seconds":
+            shown = {re.sub(r"_sec$", "_seconds", key): value for key, value in shown.items()}
+        if self.switch["id"] == "string" and "id" in shown:
+            shown["id"] = str(shown["id"])
+        if self.switch["none"] != "empty":
+            shown = {key: None if value == "" else value for key, value in shown.items()}
+        if self.switch["none"] == "absent":
+            shown = {key: value for key, value in shown.items() if value is not None}
+        return shown
+
+
+class Asked:
+    """The parameters of one request, checked in the order of the documented errors.
+
+    Args:
+        query: Pairs as sent.
+        today: Local date, for the documented defaults of the dates.
+
+    Raises:
+        BadRequestError: With the documented string.
+    """
+
+    def __init__(self, query: list[tuple[str, str]], today: str) -> None:
+        asked = dict(query)
+        unknown = sorted(asked.keys() - FILTERS.keys() - PARAMETERS)
+        if unknown or len(asked) < len(query):
+            # Undocumented; the sandbox is strict, so that a misspelt filter can't match all.
+            raise BadRequestError(f"Unknown or repeated parameter: {', '.join(unknown)}")
+        self.by, self.direction = _order(asked.get("order", "call_start_DESC"))
+        self.page = max(1, _integer(asked.get("page", "1"), "Page number"))
+        self.limit = _integer(asked.get("limit", "10000"), "Limit")
+        if not 1 <= self.limit <= LARGEST_LIMIT:
+            raise BadRequestError(f"Limit must be between 1 and {LARGEST_LIMIT}")
+        self.first = _date(asked.get("start_date", f"{today[:8]}01"), "00:00:00", "Start")
+        self.last = _date(asked.get("end_date", today), "23:59:59", "End")
+        if asked.get("date_constant") == "YESTERDAY":
+            yesterday = str(date.fromisoformat(today) - timedelta(days=1))
+            self.first, self.last = f"{yesterday} 00:00:00", f"{yesterday} 23:59:59"
+        _integer(asked.get("iovox_number", "0"), "Iovox Number")
+        self.default_fields = "response_fields" not in asked
+        self.fields = set(asked.get("response_fields", DEFAULT_FIELDS).split(","))
+        wrong = sorted(self.fields - FIELDS.keys())
+        if wrong:
+            raise BadRequestError(f"Required fields olvalid: {', '.join(wrong)}")
+        self.filters = {name: value for name, value in asked.items() if name in FILTERS}
+
+    def around(self) -> tuple[int, int]:
+        """Epoch seconds a day before the first moment and a day after the last."""
+        first, last = (
+            int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+            for text in (self.first, self.last)
+        )
+        return first - DAY, last + DAY
+
+
+def _order(text: str) -> tuple[str, str]:
+    by, _, direction = text.rpartition("_")
+    if direction not in {"ASC", "DESC"}:
+        raise BadRequestError("Order Direction Invalid")
+    if by not in FIELDS or by in WITHOUT_ORDER:
+        raise BadRequestError("Order Field Invalid")
+    return by, direction
+
+
+def _integer(text: str, name: str) -> int:
+    if not re.fullmatch(r"-?[0-9]+", text):
+        raise BadRequestError(f"{name} not an integer")
+    return int(text)
+
+
+def _date(text: str, rest: str, name: str) -> str:
+    """`YYYY-MM-DD[ HH[:MM[:SS]]]`, completed from `rest`."""
+    match = DATE.fullmatch(text)
+    day, clock = match.groups(default="") if match else ("", "")
+    try:
+        return str(datetime.fromisoformat(f"{day} {clock}{rest[len(clock) :]}"))
+    except ValueError:
+        raise BadRequestError(f"{name} Date invalid") from None
+
+
+Filter = Callable[[Mapping[str, Any], str, bool], bool]
+
+
+def _equal(key: str) -> Filter:
+    return lambda row, value, _: str(row.get(key, "")) == value
+
+
+def _one_of(key: str) -> Filter:
+    return lambda row, value, _: str(row.get(key, "")) in value.split(",")
+
+
+def _category(kind: str) -> Filter:
+    def passes(row: Mapping[str, Any], value: str, every: bool) -> bool:
+        have = {category["category_id"] for category in row["categories"][f"{kind}_categories"]}
+        wanted = set(value.split(","))
+        return wanted <= have if every else bool(wanted & have)
+
+    return passes
+
+
+def _encoded(row: Mapping[str, Any], value: str, _: bool) -> bool:
+    """Published: `44798833057321`, of which the first four digits are plain."""
+    return bool(row["call_origin"]) and value == encoded(row["call_origin"])
+
+
+def encoded(number: str) -> str:
+    """A caller's number as the answers of some accounts show it."""
+    return number[:4] + number[:3:-1]
+
+
+FILTERS: Mapping[str, Filter] = {
+    **{
+        name: _equal(name)
+        for name in (
+            "node_id", "node_name", "node_type", "link_id", "link_name", "link_type",
+            "call_result", "rule_result", "call_origin", "iovox_number", "call_destination",
+            "direction",
+        )
+    },
+    "id": _one_of("id"),
+    "call_origin_encoded": _encoded,
+    **{f"{kind}_category_ids": _category(kind) for kind in KINDS},
+    "tag_text": lambda row, value, _: value in {tag["text"] for tag in row["tags"]},
+    "tag_colour": lambda row, value, _: bool(
+        set(value.split(",")) & {tag["colour"] for tag in row["tags"]}
+    ),
+    "keyword_rules": lambda row, value, _: (
+        value in {rule["keyword_rule"] for rule in row["keyword_rules"]}
+    ),
+    "call_outcomes": lambda row, value, _: value in json.dumps(row["call_outcomes"]),
+}  # fmt: skip
+PARAMETERS = {
+    "page", "limit", "order", "start_date", "end_date", "date_constant", "response_fields",
+}  # fmt: skip
