@@ -23,6 +23,8 @@ A tap is four small modules on these names:
     TooMuchError     the same, where less might be answered. Raised out of a Client only with
                      ``divisible=True``: then halve the page, or let WindowedStream halve the
                      window.
+    UnansweredError  raised out of a Client whose tries are used up: a PluginError that a watch
+                     catches, to ask again at its next poll.
 
 ``values.clock`` has ``to_utc`` (vendor's time -> the one UTC text), ``asked_from`` and
 ``asked_to`` (a window's border -> the local time to ask with).
@@ -31,7 +33,7 @@ A tap is four small modules on these names:
 from singer_calls.extract.answer import Record, Spill, elements
 from singer_calls.extract.call_stream import CallStream
 from singer_calls.extract.client import Client, Patience
-from singer_calls.extract.errors import AskAgainError, TooMuchError
+from singer_calls.extract.errors import AskAgainError, TooMuchError, UnansweredError
 from singer_calls.extract.records import Oddities, integer, text, typed
 from singer_calls.extract.tap import CallTap
 from singer_calls.extract.windowed_stream import WindowedStream
@@ -47,6 +49,7 @@ __all__ = [
     "Record",
     "Spill",
     "TooMuchError",
+    "UnansweredError",
     "Window",
     "WindowedStream",
     "cut",

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import requests
 import urllib3
 
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.extract.answer import Record, Spill, elements
-from singer_calls.extract.errors import AskAgainError, TooMuchError
+from singer_calls.extract.errors import AskAgainError, TooMuchError, UnansweredError
 from singer_calls.extract.pace import Pace
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Client:
         credential: str,
         headers: Mapping[str, str],
         **edges: Callable[..., Any],
-    ) -> Client:
+    ) -> Self:
         """A client with the settings that all taps share (``singer_calls.options.common``)."""
         return cls(
             vendor,
@@ -205,10 +205,7 @@ class Client:
         if divisible and isinstance(error, TooMuchError):
             raise error
         if tries >= patience.tries:
-            raise PluginError(
-                f"{self.vendor} {error.reason}, {tries} times in a row: run again later; "
-                "what was read before is saved."
-            ) from None
+            raise UnansweredError(f"{self.vendor} {error.reason}, {tries} times in a row") from None
         backoff = self._chance() * min(_LONGEST_BACKOFF, 2.0 ** (tries - 1))
         wait = backoff if error.after is None else error.after
         self._log.warning(

@@ -3,11 +3,14 @@
     AskAgainError      nobody's fault for good: the same request may be asked again
     └─ TooMuchError    likewise, but half as much is likelier to be answered
     PluginError        (singer_calls.errors) the run ends, in one sentence
+    └─ UnansweredError every try of a request failed; a watch asks again at its next poll
 
 A reason never holds a body, a URL's query or a credential.
 """
 
 from __future__ import annotations
+
+from singer_calls.errors import PluginError
 
 
 class AskAgainError(Exception):
@@ -26,3 +29,15 @@ class AskAgainError(Exception):
 
 class TooMuchError(AskAgainError):
     """The vendor could not answer so much at once: a timeout, HTTP 504, HTTP 413."""
+
+
+class UnansweredError(PluginError):
+    """Every try of a request failed; a later request may succeed.
+
+    Args:
+        what: What happened, with the vendor's name: "INVOX answered HTTP 503, 5 times in a row".
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: run again later; what was read before is saved.")
+        self.what = what
