@@ -259,7 +259,7 @@ def _past(count: int, now: int, days: int) -> tuple[list[int], list[float]]:
     twice = [n for n, edge in enumerate(edges[:-2]) if _repeated(edge)]
     for n in twice:
         weights[n] += share * min(250, ceil(count * 0.02))
-    weights.append(share * min(25, ceil(count * 0.03)))
+    weights.append(share * min(8, ceil(count * 0.03)))
     return edges, list(accumulate(weights, initial=0.0))
 
 

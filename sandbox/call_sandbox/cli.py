@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def moment(text: str) -> int:
-    """A time for `--now`, epoch seconds: ISO-8601 (UTC unless it says otherwise), `now`, or `2h-ago`.
+    """A time for `--now`, epoch seconds: ISO-8601 (bare: UTC), `now`, or `2h-ago`.
 
     Raises:
         argparse.ArgumentTypeError: It is none of these.

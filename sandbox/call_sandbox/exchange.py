@@ -16,10 +16,13 @@ from call_sandbox.journal import HIDDEN, readable
 from call_sandbox.vendor import Answer, Ask, BadJson, Handler, Vendor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends a TCP reset."""
+
+DRIPS = 20
+"""Parts of an answer that drips."""
 
 
 class Exchange:
@@ -46,6 +49,7 @@ class Exchange:
             list(request.query.items()),
             match=dict(request.match_info),
         )
+        entry["query"] = readable(self.ask.query, vendor.secret_fields)
 
     async def read(self) -> None:
         """Read the body and decode it by its content type."""
@@ -64,7 +68,6 @@ class Exchange:
         self.ask = Ask(ask.method, ask.path, ask.headers, ask.query, form, decoded, ask.match)
         secret = self.vendor.secret_fields
         self.entry |= {
-            "query": readable(ask.query, secret),
             "form": readable(form, secret) if form else None,
             "json": _hidden(decoded, secret),
             "bytes_in": len(body),
@@ -77,29 +80,20 @@ class Exchange:
         self.entry["processed"] = answer.processed
         return answer
 
-    async def send(
-        self, answer: Answer, *, pieces: int = 1, every: float = 0
-    ) -> web.StreamResponse:
-        """Send an answer whole.
-
-        Args:
-            answer: Status, headers, body.
-            pieces: Send a body in so many parts,
-            every: with so many seconds before each.
-        """
+    async def send(self, answer: Answer, *, over: float = 0) -> web.StreamResponse:
+        """Send an answer whole, its body spread over so many seconds."""
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         response.content_type = answer.content_type
         self.entry["status"] = answer.status
-        parts: Iterator[bytes]
-        if pieces > 1:
-            parts = _split(_joined(answer.body), pieces)
+        parts = [answer.body] if isinstance(answer.body, bytes) else answer.body
+        if over:
+            parts = _drips(b"".join(parts))
         elif isinstance(answer.body, bytes):
             response.content_length = len(answer.body)
-            parts = iter((answer.body,))
-        else:
-            parts = answer.body
         await response.prepare(self.request)
-        async for part in _paced(parts, every):
+        for part in parts:
+            # Also without a pause: other requests get their turn between two parts.
+            await asyncio.sleep(over / DRIPS)
             await response.write(part)
             self.entry["bytes_out"] += len(part)
         await response.write_eof()
@@ -149,10 +143,6 @@ def _hidden(decoded: Any, secret: frozenset[str]) -> Any:  # noqa: ANN401
     return decoded
 
 
-def _joined(body: bytes | Iterator[bytes]) -> bytes:
-    return body if isinstance(body, bytes) else b"".join(body)
-
-
 def _first_half(body: bytes | Iterator[bytes]) -> bytes:
     """The first half; of a stream its beginning, cut within a row."""
     if isinstance(body, bytes):
@@ -161,12 +151,6 @@ def _first_half(body: bytes | Iterator[bytes]) -> bytes:
     return beginning[: len(beginning) // 2 + 1]
 
 
-def _split(body: bytes, pieces: int) -> Iterator[bytes]:
-    size = max(1, -(-len(body) // pieces))
-    return (body[start : start + size] for start in range(0, len(body), size))
-
-
-async def _paced(parts: Iterator[bytes], every: float) -> AsyncIterator[bytes]:
-    for part in parts:
-        await asyncio.sleep(every)
-        yield part
+def _drips(body: bytes) -> list[bytes]:
+    """The body in equal parts, fewer when it is shorter than that."""
+    return [body[n * len(body) // DRIPS : (n + 1) * len(body) // DRIPS] for n in range(DRIPS)]

@@ -16,7 +16,6 @@ from call_sandbox.exchange import Exchange
 from call_sandbox.vendor import Answer
 
 HUGE = 5_000_000
-DRIPS = 20
 
 Match = re.Match[str]
 Act = Callable[[Exchange, Match, float], Awaitable[web.StreamResponse]]
@@ -80,8 +79,7 @@ async def _late(exchange: Exchange, match: Match, _: float) -> web.StreamRespons
 
 
 async def _slow_drip(exchange: Exchange, match: Match, _: float) -> web.StreamResponse:
-    every = float(match["seconds"]) / DRIPS
-    return await exchange.send(exchange.process(), pieces=DRIPS, every=every)
+    return await exchange.send(exchange.process(), over=float(match["seconds"]))
 
 
 async def _latency(exchange: Exchange, match: Match, chance: float) -> web.StreamResponse:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from call_sandbox.journal import Journal
     from call_sandbox.vendor import Vendor, World
 
-NEWEST = 25
+NEWEST = 12
 """Rows per vendor on the page."""
 
 

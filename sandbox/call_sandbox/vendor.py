@@ -164,4 +164,4 @@ class Vendor(ABC):
 
 def mask(number: str) -> str:
     """A phone number for the page: its first three and last two characters."""
-    return f"{number[:3]} ••• ••• •{number[-2:]}" if number else "withheld"
+    return "\N{NO-BREAK SPACE}".join((number[:3], "•••", number[-2:])) if number else "withheld"

@@ -1,1 +1,103 @@
+"use strict";
 
+// Shows /_summary and asks for it again every two seconds, while somebody looks.
+
+const EVERY = 2000;
+const number = new Intl.NumberFormat("en");
+const moment = new Intl.DateTimeFormat("en-GB", {
+  dateStyle: "medium", timeStyle: "medium", timeZone: "UTC",
+});
+let shown = "";
+
+// An element with text, or with elements in it. Never HTML: keys come from outside.
+function element(tag, content = "", attributes = {}) {
+  const made = Object.assign(document.createElement(tag), attributes);
+  made.append(...[content].flat().map((part) => part ?? ""));
+  return made;
+}
+
+function row(head, middle, last, alarm = false) {
+  return element("tr", [
+    element("th", [head[0], element("small", head[1])], { scope: "row" }),
+    element("td", [middle[0], element("small", middle[1])], { className: alarm ? "alarm" : "" }),
+    element("td", [last[0], element("small", last[1], { className: "alarm" })], { className: "number" }),
+  ]);
+}
+
+function bars(table, counts) {
+  const words = Object.entries(counts).sort((one, other) => other[1] - one[1]);
+  const most = Math.max(...Object.values(counts));
+  table.hidden = table.dataset.chart === "faults" && words.length === 0;
+  table.tBodies[0].replaceChildren(...words.map(([word, count]) => {
+    const made = element("tr", [element("th", word, { scope: "row" }), element("td", number.format(count))]);
+    made.style.setProperty("--share", `${(100 * count) / most}%`);
+    return made;
+  }));
+  if (!words.length) table.tBodies[0].append(element("tr", element("td", "none yet", { className: "none" })));
+}
+
+function total(vendor) {
+  if (vendor.serves) return `serves ${number.format(vendor.total)} calls`;
+  const again = vendor.sent_again ? `, ${number.format(vendor.sent_again)} sent again` : ", none twice";
+  return `received ${number.format(vendor.total)} calls${vendor.total ? again : ""}`;
+}
+
+function card(vendor) {
+  const made = document.getElementById("vendor").content.cloneNode(true).firstElementChild;
+  const title = made.querySelector("h2");
+  title.textContent = vendor.title;
+  title.id = `vendor-${vendor.name}`;
+  made.setAttribute("aria-labelledby", title.id);
+  made.querySelector(".total").textContent = total(vendor);
+  for (const table of made.querySelectorAll(".bars")) bars(table, vendor[table.dataset.chart]);
+  const calls = vendor.newest.map((call) => row(
+    [call.key, call.when],
+    [call.caller, call.status],
+    [call.seconds === null ? "–" : number.format(call.seconds), call.times > 1 ? `${call.times} times` : ""],
+  ));
+  made.querySelector(".rows tbody").replaceChildren(
+    ...(calls.length ? calls : [element("tr", element("td", "No calls yet.", { colSpan: 3, className: "none" }))]),
+  );
+  return made;
+}
+
+function requests(entries) {
+  return entries.map((entry) => row(
+    [`${entry.method} ${entry.path}`, entry.key ? `call ${entry.key}` : entry.vendor],
+    [entry.status ?? "no answer", entry.fault ?? ""],
+    [`${number.format(Math.round(entry.duration * 1000))} ms`, ""],
+    !(entry.status < 400),
+  ));
+}
+
+function show(summary) {
+  document.getElementById("now").textContent = `${moment.format(summary.now * 1000)} UTC`;
+  const answers = summary.vendors.flatMap((vendor) => Object.values(vendor.answers));
+  document.getElementById("count").textContent = number.format(answers.reduce((a, b) => a + b, 0));
+  document.getElementById("vendors").replaceChildren(...summary.vendors.map(card));
+  document.getElementById("requests").replaceChildren(
+    ...(summary.requests.length
+      ? requests(summary.requests)
+      : [element("tr", element("td", "No requests yet.", { colSpan: 3, className: "none" }))]),
+  );
+}
+
+function say(words, lost) {
+  const state = document.getElementById("state");
+  if (state.textContent !== words) state.textContent = words;
+  state.classList.toggle("lost", lost);
+}
+
+async function update() {
+  try {
+    const text = document.hidden ? shown : await (await fetch("/_summary")).text();
+    if (text !== shown) show(JSON.parse(text));
+    shown = text;
+    say("updates itself", false);
+  } catch {
+    say("the sandbox does not answer", true);
+  }
+  setTimeout(update, EVERY);
+}
+
+update();

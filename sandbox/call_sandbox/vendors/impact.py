@@ -175,7 +175,7 @@ class Impact(Vendor):
         self.recent.append(
             PageCall(
                 key=key,
-                when=call["EventDate"],
+                when=call["EventDate"].replace("T", " "),
                 caller=mask(call["CallerId"]),
                 status=status,
                 seconds=int(call["TalkDuration"]),
