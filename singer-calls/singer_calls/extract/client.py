@@ -77,6 +77,8 @@ class Client:
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
         chance: A number from 0 to 1, for the backoff's jitter.
+        refusal: From the status and the body of an answer that ends the run to the sentence for
+            the user; None where it has none of its own.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
         chance: Callable[[], float] = random.random,
+        refusal: Callable[[int, bytes], str | None] = lambda _status, _body: None,
     ) -> None:
         if not all(value.isascii() and value.isprintable() for value in headers.values()):
             raise SettingsError(
@@ -102,6 +105,7 @@ class Client:
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
+        self._refusal = refusal
         self._log = logging.getLogger(__name__)
         self._session = requests.Session()
         self._session.headers.update(headers)
@@ -255,6 +259,9 @@ class Client:
         if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             after = seconds_to_wait(response.headers.get("Retry-After"), datetime.now(UTC))
             raise _PASSING.get(status, AskAgainError)(reason, after)
+        body = response.raw.read(_CHUNK, decode_content=True)
+        if sentence := self._refusal(status, body):
+            raise PluginError(sentence)
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise PluginError(
                 f"{self.vendor} refuses the credentials (HTTP {status}): "
