@@ -10,7 +10,7 @@ and hashes, never a call.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,6 +138,8 @@ def _explained(what: str) -> Iterator[None]:
             f"The ledger (ledger_url) can't be {what} ({type(cause or error).__name__}: "
             f"{_HINTS.get(_hint(cause), 'check that it exists, is writable and not damaged')})"
         ) from error
+    except OSError as error:
+        raise LedgerError(f"The ledger (ledger_url) can't be {what}: {error.strerror}") from error
     except ImportError as error:
         raise LedgerError(
             "The ledger (ledger_url) needs a database driver: install the extra [postgres]"
@@ -208,41 +210,39 @@ class Ledger:
     """
 
     def __init__(self, url: str, target: str) -> None:
-        with _explained("opened"):
-            try:
-                self._engine = _open_engine(url)
-            except OSError as error:
-                raise LedgerError(
-                    f"The ledger (ledger_url) can't be opened: {error.strerror}"
-                ) from error
+        with _explained("opened"), ExitStack() as undo:
+            self._engine = _open_engine(url)
+            undo.callback(self._engine.dispose)
             self._insert: Any = _INSERT[self._engine.dialect.name]
             self._lease = lease_for(self._engine)
+            undo.callback(self._lease.release)
             self._migrate()
             with self._engine.begin() as connection:
                 new = connection.execute(RUNS.insert().values(target=target, started=_now()))
                 self.run: int = (new.inserted_primary_key or (0,))[0]
                 self._lease.hold(self.run)
             self.reap()
+            undo.pop_all()
 
     def _migrate(self) -> None:
         with self._engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 # Two first starts at once: one makes the tables, the other waits for it.
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_VERSION)))
-            _metadata.create_all(connection)
-            version = connection.execute(sa.select(VERSION.c.version)).scalar()
-            if version is None:
+            if not sa.inspect(connection).has_table(VERSION.name):
+                _metadata.create_all(connection)
                 connection.execute(VERSION.insert().values(version=SCHEMA_VERSION))
-            elif version > SCHEMA_VERSION:
+                return
+            version = connection.execute(sa.select(VERSION.c.version)).scalar() or 0
+            if version > SCHEMA_VERSION:
                 raise LedgerError(
                     f"The ledger (ledger_url) was written by a newer release (format {version}, "
                     f"this one knows {SCHEMA_VERSION}): upgrade this plugin"
                 )
-            else:
-                for step in range(version, SCHEMA_VERSION):
-                    for statement in MIGRATIONS[step]:
-                        connection.exec_driver_sql(statement)
-                connection.execute(VERSION.update().values(version=SCHEMA_VERSION))
+            for step in range(version, SCHEMA_VERSION):
+                for statement in MIGRATIONS[step]:
+                    connection.exec_driver_sql(statement)
+            connection.execute(VERSION.update().values(version=SCHEMA_VERSION))
 
     def reap(self) -> int:
         """Mark what runs that are gone left in ``sending`` as ``unknown``.
@@ -419,7 +419,7 @@ def report(url: str) -> Iterator[str]:
     )
     with _explained("read"):
         engine = _open_engine(url, create=False)
-        with engine.connect() as connection:
+        with closing(engine.connect()) as connection:
             yield f"{'day':<12}{'state':<12}{'calls':>8}"
             for when, state, count in connection.execute(by_day):
                 yield f"{when:<12}{state:<12}{count:>8}"
