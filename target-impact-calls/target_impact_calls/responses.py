@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.outcome import Accepted, Fatal, Outcome, Rejected, Unknown
 from singer_calls.deliver.statuses import COMMON, Table, read
-
 from target_impact_calls.call import PARAMETERS
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from singer_calls.deliver.delivery import Answer, Delivery
 from singer_calls.deliver.remarks import Remarks
 from singer_calls.deliver.sink import CallSink
-
 from target_impact_calls import responses
 from target_impact_calls.call import Writer
 

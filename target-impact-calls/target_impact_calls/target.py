@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_calls import options
-from singer_calls.deliver.target import CallTarget
 from singer_sdk import typing as th
 
+from singer_calls import options
+from singer_calls.deliver.target import CallTarget
 from target_impact_calls.call import STATUSES
 from target_impact_calls.sink import ImpactSink
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from singer_calls.deliver.outcome import InvalidCallError
 from target_impact_calls.call import PARAMETERS, STATUSES, Writer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from singer_calls.deliver.delivery import Answer
 from singer_calls.deliver.outcome import Accepted, Fatal, Outcome, Rejected, Retry, Unknown
 from target_impact_calls.responses import TABLE, outcome

@@ -1,0 +1,91 @@
+"""The target as its users run it: a process, a config file, Singer messages on its input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from call_sandbox import Sandbox
+from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME
+
+COMMAND = Path(sys.executable).with_name("target-impact-calls")
+SETTINGS = {
+    "username": IMPACT_USERNAME,
+    "password": IMPACT_PASSWORD,
+    "campaign_id": 1000,
+    "media_id": 10000,
+    "action_tracker_id": 4000,
+    "vendor_name": "INVOX",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left behind."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def states(self):
+        """The STATEs written, by how many calls they cover."""
+        return [json.loads(line)["n"] for line in self.out.splitlines()]
+
+    @property
+    def errors(self):
+        """The log's lines at level ERROR."""
+        return [line for line in self.err.splitlines() if "| ERROR" in line]
+
+    def set_aside(self, ending="singer.jsonl"):
+        """The records in the files of calls not delivered."""
+        lines = [
+            json.loads(line)
+            for file in sorted(self.folder.glob(f"rejected/*.{ending}"))
+            for line in file.read_text().splitlines()
+        ]
+        return [line["record"] for line in lines if line["type"] == "RECORD"]
+
+
+@pytest.fixture(scope="session")
+def served():
+    with Sandbox(calls=10) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(served):
+    served.reset()
+    served.switches("impact", called_number="documented")
+    return served
+
+
+@pytest.fixture
+def run(sandbox, tmp_path):
+    def run(records, *arguments, types=None, **settings):
+        config = SETTINGS | {"api_url": f"{sandbox.url}/impact"} | settings
+        config = {name: value for name, value in config.items() if value is not ...}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        schema = {"type": "SCHEMA", "stream": "calls", "schema": {"properties": types or {}}}
+        messages = [schema | {"key_properties": []}]
+        for n, record in enumerate(records, 1):
+            messages.append({"type": "RECORD", "stream": "calls", "record": record})
+            messages.append({"type": "STATE", "value": {"n": n}})
+        done = subprocess.run(
+            [COMMAND, "--config", "config.json", *arguments],
+            input="".join(f"{json.dumps(message)}\n" for message in messages),
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=60,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout, done.stderr, tmp_path)
+
+    return run
