@@ -165,7 +165,10 @@ class Sender:
 
     def fail(self, failure: PluginError) -> None:
         """Stop sending for a reason from outside; may be called from any thread."""
-        self._call_soon(self._fail, failure)
+        if self._thread.is_alive():
+            self._call_soon(self._fail, failure)
+        else:  # all calls are settled, and still the run has failed
+            self.failure = self.failure or failure
 
     def close(self, *, abandon: bool = False) -> None:
         """Wait for the open calls and end the thread.

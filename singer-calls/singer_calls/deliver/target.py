@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -38,6 +38,7 @@ from singer_calls.deliver.summary import CallMetric, Progress, Summary
 from singer_calls.deliver.watermark import StateWriter, Watermark
 from singer_calls.errors import PluginError
 from singer_calls.plugin import CAPABILITIES, CallPlugin
+from singer_calls.values import phone
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -72,6 +73,16 @@ class CallTarget(CallPlugin, Target):
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         files = (self.config["rejected_path"], f"{self.name}-{started}")
         self._rejected, self._held = RejectedFile(*files), HeldFile(*files)
+
+    def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
+        """Also the country of bare phone numbers.
+
+        Yields:
+            A sentence for each setting that is wrong.
+        """
+        yield from super().setting_errors(config)
+        if not phone.is_country((config.get("default_country") or "US").upper()):
+            yield "default_country must be an ISO 3166 alpha-2 code, such as US, GB or RO"
 
     # Messages
 
