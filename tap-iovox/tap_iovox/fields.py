@@ -3,7 +3,7 @@
 The request's names and the answer's differ (vendor docs, Response fields against the published
 examples): ``talk_time_seconds`` is answered as ``talk_time_sec``, ``comment_text`` as ``text``
 inside ``comments``. The streams speak the request's language for a call's own fields and the
-answer's inside its parts. An answer under the request's name is read too.
+answer's inside its parts.
 """
 
 from __future__ import annotations
@@ -67,16 +67,12 @@ RESPONSE_FIELDS: tuple[Field, ...] = (
     *_part("transcriptions", "transcription_", "language", "text", "phrases", own=("id",)),
 )
 
-# (part, property of the stream) -> the keys of the answer that may hold it.
-ANSWERED: dict[tuple[str, str], tuple[str, ...]] = {
-    (field.part, field.answer if field.part else field.request): (field.answer, field.request)
+# (part, key of the answer) -> property of the stream, where the two differ. An answer under the
+# request's name is read too.
+PROPERTIES: dict[tuple[str, str], str] = {
+    (field.part, key): name
     for field in RESPONSE_FIELDS
-    if field.answer
-}
-
-# Every key that a call of the answer may have.
-KNOWN = {
-    key
-    for field in RESPONSE_FIELDS
-    for key in ([field.part.partition(".")[0]] if field.part else [field.answer, field.request])
+    for name in [field.answer if field.part else field.request]
+    for key in (field.answer, field.request)
+    if field.answer and key != name
 }

@@ -1,0 +1,5 @@
+"""``python -m tap_iovox``."""
+
+from tap_iovox.tap import TapIovox
+
+TapIovox.cli()

@@ -1,0 +1,169 @@
+"""How iovox is asked.
+
+``GET {api_url}/rest/v1/calls/insights`` with the headers ``username`` and ``secureKey`` (vendor
+docs). The answer is a bare JSON array without totals, so a page shorter than its limit is the
+last.
+
+Pages are counted over a list that moves: a call is listed when it has ended, at the place of its
+start. So a page is asked for by its first moment instead: ``order=call_start_ASC``, and
+``start_date`` moves on to the last call of the page before. What was listed or taken away
+meanwhile shifts nothing, and all calls of a second are asked for again together, whatever their
+order. ``page`` counts only where a second, or the hour that comes twice, fills a whole page.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from singer_calls.extract import Client, TooMuchError
+from singer_calls.values.clock import asked_from, asked_to, from_utc_text
+from tap_iovox import filters
+from tap_iovox.records import Reader
+from tap_iovox.refusals import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from singer_calls.extract import Oddities, Record, Spill, Window
+
+VENDOR = "iovox"
+PATH = "/rest/v1/calls/insights"
+
+# Without a start_date iovox answers the current month only (vendor docs).
+SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)
+
+SMALLEST_PAGE = 100
+_HEAVY = {"transcription_text", "transcription_phrases"}
+
+
+class PageSize:
+    """How many calls are asked for at once; all windows in flight share it.
+
+    Halved when iovox can't answer so many, and grown by a quarter with each page that it answers.
+    A race between threads costs at most a page of another size.
+
+    Args:
+        most: The setting ``page_size``.
+        first: To begin with.
+    """
+
+    def __init__(self, most: int, first: int) -> None:
+        self._most = most
+        self._least = min(most, SMALLEST_PAGE)
+        self.size = max(self._least, first)
+
+    def grow(self) -> None:
+        """A page was answered."""
+        self.size = min(self._most, self.size + max(1, self.size // 4))
+
+    def shrink(self) -> None:
+        """A page was too much."""
+        self.size = max(self._least, self.size // 2)
+
+    @property
+    def divisible(self) -> bool:
+        """Whether less can be asked for."""
+        return self.size > self._least
+
+
+class Iovox:
+    """The calls of one iovox account.
+
+    Args:
+        config: The tap's settings.
+        user_agent: Sent with each request.
+        oddities: Counts what iovox sends and no schema expects.
+        response_fields: Documented names of the fields to ask for.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        user_agent: str,
+        oddities: Oddities,
+        response_fields: Iterable[str],
+    ) -> None:
+        fields = list(response_fields)
+        self._url = config["api_url"].rstrip("/") + PATH
+        self._zone = ZoneInfo(config["timezone"])
+        self._params = {
+            **filters.query(config.get("filters") or {}),
+            "order": "call_start_ASC",
+            "response_fields": ",".join(fields),
+        }
+        self._log = logging.getLogger(__name__)
+        self._read = Reader(self._zone, oddities)
+        most = config["page_size"]
+        # A transcription is a hundred times the size of a call.
+        self._pages = PageSize(most, most // 8 if _HEAVY & {*fields} else most)
+        self._client = Client.from_config(
+            config,
+            VENDOR,
+            credential="secure_key",
+            headers={
+                "username": config["username"],
+                "secureKey": config["secure_key"],
+                "User-Agent": user_agent,
+                "Accept": "application/json",
+            },
+            refusal=sentence,
+        )
+
+    def oldest(self) -> datetime | None:
+        """The moment of the first call of all, None without any."""
+        start = asked_from(SINCE_EVER, self._zone)
+        first = self._page(start, None, 1, limit=1, divisible=False)
+        moments = [from_utc_text(call["call_start"]) for call in first if call["call_start"]]
+        return min(moments, default=None)
+
+    def between(self, window: Window) -> Iterator[Record]:
+        """The calls of a window, some of them twice, and perhaps some around it.
+
+        Unknown is whether ``end_date`` is inclusive: it makes no difference, since the caller
+        drops what is in excess.
+        """
+        start = asked_from(window.start or SINCE_EVER, self._zone)
+        end, page, before = asked_to(window.end, self._zone), 1, set[str]()
+        while True:
+            size, divisible = self._pages.size, self._pages.divisible
+            try:
+                calls = self._page(start, end, page, limit=size, divisible=divisible)
+            except TooMuchError as error:
+                self._pages.shrink()
+                self._log.warning("%s %s; asking for fewer calls at once", VENDOR, error.reason)
+                page = 1  # pages of another size end at other calls
+                continue
+            self._pages.grow()
+            ids, latest, whole = set[str](), "", len(calls) >= size
+            for call in calls:
+                ids.add(call["id"])
+                latest = max(latest, call["call_start"] or "")
+                yield call
+            following = asked_from(from_utc_text(latest), self._zone) if latest else start
+            if not whole or ids == before:  # past the end, iovox might repeat the last page
+                return
+            start, page = (following, 1) if following > start else (start, page + 1)
+            before = ids
+
+    def _page(
+        self, start: datetime, end: datetime | None, page: int, *, limit: int, divisible: bool
+    ) -> Spill:
+        return self._client.array(
+            self._url,
+            {
+                **self._params,
+                "start_date": _asked(start),
+                "end_date": end and _asked(end),
+                "limit": limit,
+                "page": page,
+            },
+            convert=self._read,
+            divisible=divisible,
+        )
+
+
+def _asked(local: datetime) -> str:
+    return local.isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,139 @@
+"""The calls of an iovox account, and the streams of their elements, all from the same answers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from singer_calls.extract import CallStream, WindowedStream
+from tap_iovox.client import Iovox
+from tap_iovox.fields import CATEGORY_KINDS, RESPONSE_FIELDS, Field
+from tap_iovox.records import rows
+from tap_iovox.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from singer_calls.extract import CallTap, Record, Window
+
+
+class Calls(WindowedStream):
+    """Windows of ``call_start``, with a lookback for what iovox adds later."""
+
+    name = "calls"
+    schema = SCHEMAS["calls"]
+    primary_keys: ClassVar[list[str]] = ["id"]
+    replication_key = "call_start"
+
+    @cached_property
+    def _iovox(self) -> Iovox:
+        return Iovox(self.config, self.tap.user_agent, self.oddities, self.response_fields())
+
+    @cached_property
+    def _elements(self) -> list[Elements]:
+        children = (child for child in self.child_streams if child.selected)
+        return [child for child in children if isinstance(child, Elements)]
+
+    def response_fields(self) -> list[str]:
+        """What the selected streams and fields need; id and moment of the call always."""
+        return [
+            field.request
+            for field in RESPONSE_FIELDS
+            if field.request in {"id", self.replication_key}
+            or (self.selected and self._wants(field))
+            or any(elements.wants(field) for elements in self._elements)
+        ]
+
+    def _wants(self, field: Field) -> bool:
+        path = (field.part or field.request).split(".")
+        return self.mask[tuple(step for name in path for step in ("properties", name))]
+
+    def period(self) -> tuple[datetime | None, datetime]:
+        """As of every windowed stream; without a ``start_date``, from the first call of all."""
+        start, end = super().period()
+        return start or self._iovox.oldest() or end, end
+
+    def read(self, window: Window, *, divisible: bool) -> Iterator[Record]:  # noqa: ARG002
+        """The calls of a window; what is too much at once is asked for in smaller pages."""
+        return self._iovox.between(window)
+
+    def get_records(self, context: object) -> Iterator[Record]:
+        """Emit each call, after the rows of its elements."""
+        for elements in self._elements:
+            elements.begin()
+        for call in super().get_records(context):
+            for elements in self._elements:
+                elements.emit(call)
+            yield call
+
+
+class Elements(CallStream):
+    """The elements of one part of the calls: emitted by ``Calls``, and bookmarked there.
+
+    Args:
+        tap: Its tap.
+        name: A key of ``ELEMENTS``.
+    """
+
+    parent_stream_type = Calls
+    selected_by_default = False
+    replication_key = "call_start"
+
+    def __init__(self, tap: CallTap, name: str) -> None:
+        self.name = name
+        self._kind = ELEMENTS[name]
+        super().__init__(tap, schema=SCHEMAS[name])
+        self.primary_keys = ["call_id", *self._kind.keys]
+
+    def wants(self, field: Field) -> bool:
+        """Whether a response field is needed for what is selected here."""
+        mine = field.part.partition(".")[0] == self._kind.part
+        selected = mine and self.mask.get(("properties", field.answer), False)
+        return selected or field.request in self._kind.always
+
+    def get_records(self, context: object) -> Iterator[Record]:  # noqa: ARG002
+        """None of its own: ``Calls`` reads, and calls ``emit``."""
+        return iter(())
+
+    def begin(self) -> None:
+        """Write the schema."""
+        self._write_schema_message()
+
+    def emit(self, call: Record) -> None:
+        """Write the rows of a call."""
+        for row in rows(self.name, self.primary_keys, call):
+            self._write_record_message(row)
+
+
+class Kind(NamedTuple):
+    """A kind of element.
+
+    Attributes:
+        part: Where a call has them.
+        keys: What tells the elements of one call apart: an id of their own where they have one,
+            else their place in the vendor's list.
+        always: Response fields without which none of them would come.
+    """
+
+    part: str
+    keys: tuple[str, ...]
+    always: tuple[str, ...]
+
+
+ELEMENTS: Mapping[str, Kind] = {
+    "call_categories": Kind(
+        "categories", ("kind", "position"), tuple(f"{kind}_category_id" for kind in CATEGORY_KINDS)
+    ),
+    "call_comments": Kind("comments", ("comment_id",), ("comment_id",)),
+    "call_transcriptions": Kind("transcriptions", ("transcription_id",), ("transcription_id",)),
+    "call_transcription_phrases": Kind(
+        "transcriptions",
+        ("transcription_id", "position"),
+        ("transcription_id", "transcription_phrases"),
+    ),
+    "call_tags": Kind("tags", ("position",), ("tag_text",)),
+    "call_keywords": Kind("keyword_rules", ("position",), ("keyword_rules",)),
+    "call_tasks": Kind("tasks", ("position",), ("task_created",)),
+    "call_outcomes": Kind("call_outcomes", ("position",), ("call_outcomes",)),
+}
