@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from singer_calls.extract import Client, Spill
 from singer_calls.values.clock import asked_from, asked_to
-
 from tap_invox.records import typed
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from singer_calls.extract import Oddities, integer, text
 from singer_calls.extract import typed as typed_by
 from singer_calls.values.clock import to_utc
 from singer_calls.values.duration import seconds
-
 from tap_invox.schemas import CALLS
 
 if TYPE_CHECKING:

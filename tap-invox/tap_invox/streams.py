@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
-from singer_calls.extract import CallStream, WindowedStream
-
+from singer_calls.extract import CallStream, Seen, WindowedStream
+from singer_calls.values.clock import utc_text
 from tap_invox.client import Invox
 from tap_invox.schemas import CALLS
 
 if TYPE_CHECKING:
-    from singer_calls.extract import Spill, Window
+    from collections.abc import Iterator
+
+    from singer_calls.extract import Record, Spill, Window
 
 
 class _Calls(CallStream):
@@ -32,3 +36,36 @@ class CallsByDate(_Calls, WindowedStream):
     def read(self, window: Window, *, divisible: bool) -> Spill:
         """The calls of a window."""
         return self._invox.between(window, divisible=divisible)
+
+
+class CallsById(_Calls):
+    """Calls newer than the last one (``last_call_id``).
+
+    INVOX says nothing about calls that changed since, so the bookmark waits for calls that are
+    not over: it does not pass a ``Calling`` call of the last ``lookback_days``. Whether INVOX
+    sends the last call itself once more is unknown: it is dropped.
+    """
+
+    replication_key = "call_id"
+
+    def get_records(self, context: object) -> Iterator[Record]:  # noqa: ARG002
+        """Emit what is newer than the bookmark, then save the newest id."""
+        last = self.bookmark
+        if last is not None and type(last) is not int:
+            self.refuse_bookmark("is not a whole number")
+        start, end = self.dates()
+        first, beyond = utc_text(start) if start else "", utc_text(end)
+        pending = utc_text(end - timedelta(days=self.config["lookback_days"]))
+        newest = last = last or 0
+        held, seen = inf, Seen()
+        (answer,) = self.read_ahead(lambda _: self._invox.since(start, last or None), [None])
+        for record in answer:
+            identity, at = record["call_id"], record["date"] or first
+            if identity <= last:
+                continue
+            newest = max(newest, identity)
+            if at >= beyond or (record["status"] == "Calling" and at >= pending):
+                held = min(held, identity - 1)
+            if first <= at < beyond and seen.first_time(identity):
+                yield record
+        self.save_bookmark(int(min(newest, held)))

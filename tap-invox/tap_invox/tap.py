@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_calls import options
-from singer_calls.extract import CallTap
 from singer_sdk import typing as th
 
+from singer_calls import options
+from singer_calls.extract import CallTap
 from tap_invox.client import VENDOR
-from tap_invox.streams import CallsByDate
+from tap_invox.streams import CallsByDate, CallsById
 
 if TYPE_CHECKING:
     from singer_calls.extract import CallStream
 
-_STREAMS = {"date": CallsByDate}
+_STREAMS = {"date": CallsByDate, "call_id": CallsById}
 
 
 class TapInvox(CallTap):

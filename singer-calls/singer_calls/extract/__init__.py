@@ -6,7 +6,7 @@ A tap is four small modules on these names:
                      at the end. Give ``name``, ``vendor``, ``config_jsonschema``,
                      ``discover_streams``.
     CallStream       base of a stream whose records are typed: the SDK's fast path, ``bookmark``,
-                     ``save_bookmark``, ``oddities``, ``tap``.
+                     ``save_bookmark``, ``dates``, ``read_ahead``, ``oddities``, ``tap``.
     WindowedStream   a CallStream by the moment of the call. Give ``read(window, divisible=...)``;
                      windows, lookback, halving, order, ids, bookmarks and progress are done here.
     Window           ``start`` (None: since ever) and ``end``, aware UTC.
@@ -18,6 +18,7 @@ A tap is four small modules on these names:
     Spill            records kept in order in bounded memory.
     typed            a raw object as a record, by a table of fields; with ``text``, ``integer``,
                      ``values.duration.seconds``, ``values.boolean.boolean`` as its functions.
+    Seen             which ids came before, in bounded memory.
     Oddities         counts the fields and values that no schema expects.
     AskAgainError    raised in ``read`` for a body that is to be asked for again;
     TooMuchError     the same, where less might be answered. Raised out of a Client only with
@@ -35,6 +36,7 @@ from singer_calls.extract.call_stream import CallStream
 from singer_calls.extract.client import Client, Patience
 from singer_calls.extract.errors import AskAgainError, TooMuchError, UnansweredError
 from singer_calls.extract.records import Oddities, integer, text, typed
+from singer_calls.extract.seen import Seen
 from singer_calls.extract.tap import CallTap
 from singer_calls.extract.windowed_stream import WindowedStream
 from singer_calls.extract.windows import Window, cut
@@ -47,6 +49,7 @@ __all__ = [
     "Oddities",
     "Patience",
     "Record",
+    "Seen",
     "Spill",
     "TooMuchError",
     "UnansweredError",

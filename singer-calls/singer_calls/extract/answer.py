@@ -36,7 +36,8 @@ def elements(chunks: Iterable[bytes]) -> Iterator[Any]:
     arriving = chain((decode(chunk) for chunk in chunks), (decode(b"", final=True),))
     text, at, before = "", 0, "["
     while True:
-        at = _skip_space(text, at).end()
+        if text[at : at + 1] != before:
+            at = _skip_space(text, at).end()
         if text[at : at + 1] == "]" and before == ",":
             break
         if text[at : at + 1] not in ("", before):

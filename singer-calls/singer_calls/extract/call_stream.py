@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from singer_sdk import Stream
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
@@ -13,13 +13,18 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import RecordMessage
 
 from singer_calls.errors import PluginError
+from singer_calls.extract.ahead import ahead
+from singer_calls.extract.progress import Progress
 from singer_calls.extract.records import Oddities
+from singer_calls.extract.settings import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from singer_calls.extract.answer import Record
     from singer_calls.extract.tap import CallTap
+
+_T = TypeVar("_T")
 
 
 class CallStream(Stream):
@@ -36,6 +41,7 @@ class CallStream(Stream):
         super().__init__(tap, schema=schema)
         self.tap = tap
         self.oddities = Oddities()
+        self.progress = Progress(1, self.logger.info)
 
     @cached_property
     def _deselected(self) -> tuple[list[str], bool]:
@@ -58,9 +64,36 @@ class CallStream(Stream):
                     time_extracted=datetime.now(UTC),
                 )
 
+    def read_ahead(
+        self, work: Callable[[_T], Iterable[Record]], items: Sequence[_T], *, count: int = 1
+    ) -> Iterator[Iterable[Record]]:
+        """The answers for all items, in order, the next ``count`` being read in threads.
+
+        While one is awaited, the run stops if asked and tells its progress (``self.progress``).
+
+        Args:
+            work: From an item (a window) to its calls; called in a thread.
+            items: What to read.
+            count: How many are read at once.
+        """
+        self.progress = Progress(len(items), self.logger.info)
+
+        def tick() -> None:
+            self.tap.stop_if_asked()
+            self.progress.tick()
+
+        try:
+            for answer in ahead(work, items, count=count, tick=tick):
+                yield answer
+                self.progress.done += 1
+        finally:
+            self.oddities.report(self.tap.vendor, self.logger)
+
     def _write_record_message(self, record: Record) -> None:
         self.tap.stop_if_asked()
         super()._write_record_message(record)
+        self.progress.calls += 1
+        self.progress.tick()
 
     def _process_record(self, *_: object, **__: object) -> None:
         """No stream here has children in the SDK's sense."""
@@ -74,6 +107,19 @@ class CallStream(Stream):
     def get_replication_key_signpost(self, *_: object) -> None:
         """Likewise."""
 
+    def dates(self) -> tuple[datetime | None, datetime]:
+        """``start_date``, or None, and the first moment that this run does not read.
+
+        The latter is ``end_date``, or the start of the run if that is earlier: what is dated
+        later is for a later run, so that no bookmark is ahead of time.
+
+        Returns:
+            Two aware moments in UTC, whole seconds.
+        """
+        now = datetime.fromtimestamp(self.tap.initialized_at // 1000, tz=UTC)
+        end = moment(self.config, "end_date") or now
+        return moment(self.config, "start_date"), min(end, now)
+
     @property
     def bookmark(self) -> Any:  # noqa: ANN401 (text or integer, as the replication key is)
         """The saved bookmark, None without one or if the catalog asks for a full table."""
@@ -84,7 +130,7 @@ class CallStream(Stream):
             self.refuse_bookmark("is of another replication key")
         return state["replication_key_value"]
 
-    def refuse_bookmark(self, why: str) -> None:
+    def refuse_bookmark(self, why: str) -> NoReturn:
         """End the run because of the saved state.
 
         Raises:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+DATES = ("start_date", "end_date")
+_FIRST_YEAR = 1970
+
 
 def moment(config: Mapping[str, Any], name: str) -> datetime | None:
     """A date setting as an aware moment in UTC, whole seconds; a bare time is UTC.
@@ -30,7 +33,7 @@ def moment(config: Mapping[str, Any], name: str) -> datetime | None:
 def date_errors(config: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with ``start_date`` and ``end_date``, a sentence each."""
     moments = {}
-    for name in ("start_date", "end_date"):
+    for name in DATES:
         try:
             moments[name] = moment(config, name)
         except ValueError:
@@ -39,5 +42,15 @@ def date_errors(config: Mapping[str, Any]) -> Iterator[str]:
     start, end = moments["start_date"], moments["end_date"]
     if start and end and start >= end:
         yield "end_date must be later than start_date"
+    elif start and start.year < _FIRST_YEAR:
+        yield "start_date lies before 1970: leave it out to read everything"
     elif start and start > datetime.now(UTC):
         yield "start_date lies in the future: nothing could be read"
+
+
+def bare_dates(config: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the date settings that have a time of day but no offset."""
+    for name in DATES:
+        value = config.get(name)
+        if value and ":" in value and datetime.fromisoformat(value).tzinfo is None:
+            yield name

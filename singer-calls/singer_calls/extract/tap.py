@@ -14,7 +14,7 @@ from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, TapCapabilities
 
 from singer_calls.errors import PluginError
-from singer_calls.extract.settings import date_errors
+from singer_calls.extract.settings import bare_dates, date_errors
 from singer_calls.plugin import CAPABILITIES, CallPlugin
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ class CallTap(CallPlugin, Tap):
         """The shared checks, and the dates."""
         yield from super().setting_errors(config)
         yield from date_errors(config)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        errors = super()._validate_config(raise_errors=raise_errors)
+        for name in bare_dates(self._config) if raise_errors else ():
+            self.logger.warning("Setting %s has no offset: it is read as UTC.", name)
+        return errors
 
     def stop_if_asked(self) -> None:
         """Called between messages and while waiting: ends the run after a signal.

@@ -7,13 +7,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from singer_calls.extract.ahead import ahead
 from singer_calls.extract.answer import Spill
 from singer_calls.extract.call_stream import CallStream
 from singer_calls.extract.errors import TooMuchError
-from singer_calls.extract.progress import Progress
 from singer_calls.extract.seen import Seen
-from singer_calls.extract.settings import moment
 from singer_calls.extract.windows import Window, cut
 from singer_calls.values.clock import from_utc_text, utc_text
 
@@ -61,27 +58,16 @@ class WindowedStream(CallStream):
             "Reading from %s to %s in %d window(s)",
             *(utc_text(start) if start else "the beginning", utc_text(end), len(windows)),
         )
-        progress, seen = Progress(len(windows), self.logger.info), Seen()
-
-        def tick() -> None:
-            self.tap.stop_if_asked()
-            progress.tick()
-
-        answers = ahead(self._read, windows, count=self.config["windows_in_flight"], tick=tick)
-        try:
-            for window, answer in zip(windows, answers, strict=True):
-                first, beyond = window.bounds()
-                for record in answer:
-                    at = record[moment_key]
-                    # A call without a moment belongs to the window that it was found in.
-                    if (at is None or first <= at < beyond) and seen.first_time(record[key]):
-                        progress.calls += 1
-                        progress.tick()
-                        yield record
-                progress.done += 1
-                self.save_bookmark(beyond)
-        finally:
-            self.oddities.report(self.tap.vendor, self.logger)
+        answers = self.read_ahead(self._read, windows, count=self.config["windows_in_flight"])
+        seen = Seen()
+        for window, answer in zip(windows, answers, strict=True):
+            first, beyond = window.bounds()
+            for record in answer:
+                at = record[moment_key]
+                # A call without a moment belongs to the window that it was found in.
+                if (at is None or first <= at < beyond) and seen.first_time(record[key]):
+                    yield record
+            self.save_bookmark(beyond)
 
     def period(self) -> tuple[datetime | None, datetime]:
         """From when to when this run reads.
@@ -96,18 +82,16 @@ class WindowedStream(CallStream):
         Raises:
             PluginError: The bookmark is not ours, or is later than now.
         """
-        now = datetime.fromtimestamp(self.tap.initialized_at // 1000, tz=UTC)
-        start, end = moment(self.config, "start_date"), moment(self.config, "end_date")
-        end = min(end or now, now)
+        start, end = self.dates()
         if start is None:
             start = self.earliest
-        bookmark = self._bookmark_moment(now)
-        if bookmark is not None and (bookmark < end or "end_date" not in self.config):
+        bookmark = self._bookmark_moment()
+        if bookmark and (bookmark < end or not self.config.get("end_date")):
             behind = bookmark - timedelta(days=self.config["lookback_days"])
             start = max(start, behind) if start else behind
         return start, end
 
-    def _bookmark_moment(self, now: datetime) -> datetime | None:
+    def _bookmark_moment(self) -> datetime | None:
         saved = self.bookmark
         if saved is None:
             return None
@@ -115,8 +99,7 @@ class WindowedStream(CallStream):
             bookmark = from_utc_text(saved)
         except (ValueError, TypeError):
             self.refuse_bookmark("is not of the form 2026-01-31T00:00:00Z")
-            raise
-        if bookmark > now + _SKEW:
+        if bookmark > datetime.now(UTC) + _SKEW:
             self.refuse_bookmark("lies in the future")
         return bookmark
 

@@ -17,7 +17,7 @@ _DAY = timedelta(days=1)
 
 def utc_text(moment: datetime) -> str:
     """An aware moment in the one form: UTC, whole seconds (cut, not rounded), ``Z``."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return _text(moment.astimezone(UTC))
 
 
 def from_utc_text(text: str) -> datetime:
@@ -49,13 +49,13 @@ def to_utc(text: str, zone: ZoneInfo) -> str:
     moment = datetime.fromisoformat(text)
     try:
         if moment.tzinfo is None:
-            moment = max(
-                moment.replace(tzinfo=zone, fold=0).astimezone(UTC),
-                moment.replace(tzinfo=zone, fold=1).astimezone(UTC),
-            )
-        return utc_text(moment)
+            local = moment.replace(tzinfo=zone)
+            moment -= min(_offset(local), _offset(local.replace(fold=1)))
+        else:
+            moment = moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("outside of the years 1 to 9999") from None
+    return _text(moment)
 
 
 def asked_from(start: datetime, zone: ZoneInfo) -> datetime:
@@ -77,8 +77,13 @@ def asked_to(end: datetime, zone: ZoneInfo) -> datetime:
 
 def _offsets(moment: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta, timedelta]:
     """Lowest offset, spread and highest offset of the zone within a day of a moment."""
-    offsets = [
-        (moment + shift).astimezone(zone).utcoffset() or timedelta()
-        for shift in (-_DAY, timedelta(), _DAY)
-    ]
+    offsets = [_offset((moment + shift).astimezone(zone)) for shift in (-_DAY, timedelta(), _DAY)]
     return min(offsets), max(offsets) - min(offsets), max(offsets)
+
+
+def _offset(moment: datetime) -> timedelta:
+    return moment.utcoffset() or timedelta()
+
+
+def _text(utc: datetime) -> str:
+    return utc.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

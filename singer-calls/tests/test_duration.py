@@ -1,0 +1,71 @@
+"""Durations and booleans."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from singer_calls.values.boolean import boolean
+from singer_calls.values.duration import seconds
+
+
+@given(st.integers(0, 10**6))
+def test_every_spelling_of_a_duration_is_the_same_number(n):
+    """Number, text and clock."""
+    clock = f"{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}"
+    assert {seconds(n), seconds(str(n)), seconds(float(n)), seconds(f" {clock} ")} == {n}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(74.9, 74), ("74.9", 74), ("01:14", 74), ("100:00:00", 360_000), ("0", 0), ("1e2", 100)],
+)
+def test_parts_of_a_second_are_cut(value, expected):
+    """Whole seconds, never rounded up: a second may be paid."""
+    assert seconds(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "n/a",
+        "-5",
+        -5,
+        True,
+        None,
+        [],
+        {},
+        "1:2:3:4",
+        "12:5",
+        "nan",
+        float("inf"),
+        10**30,
+        "1 s",
+    ],
+)
+def test_what_is_no_duration_is_a_value_error(value):
+    """ValueError is what makes a field null."""
+    with pytest.raises(ValueError, match="not a duration"):
+        seconds(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *(("TRUE", True), ("true", True), (1, True), ("1", True), (True, True), ("yes", True)),
+        *(("FALSE", False), ("false", False), (0, False), ("0", False), (False, False)),
+        ("No ", False),
+    ],
+)
+def test_every_spelling_of_a_boolean_is_read(value, expected):
+    """A test of "not '0'" would take "FALSE" for true."""
+    assert boolean(value) is expected
+
+
+@pytest.mark.parametrize("value", ["", "maybe", 2, None, []])
+def test_what_is_no_boolean_is_a_value_error(value):
+    """ValueError is what makes a field null."""
+    with pytest.raises(ValueError, match="not a boolean"):
+        boolean(value)

@@ -1,0 +1,104 @@
+"""JSON arrays decoded as they arrive, and kept in bounded memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from singer_calls.extract import AskAgainError, Spill, elements
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+layouts = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}, {"ensure_ascii": False}])
+
+
+def pieces(body: bytes, sizes: list[int]) -> list[bytes]:
+    """The body in pieces of these sizes, over and over."""
+    result, at = [], 0
+    while at < len(body):
+        size = sizes[len(result) % len(sizes)]
+        result.append(body[at : at + size])
+        at += size
+    return result
+
+
+@given(st.lists(values, max_size=6), layouts, st.lists(st.integers(1, 40), min_size=1))
+def test_pieces_make_no_difference(items, layout, sizes):
+    """However the network cuts the body, the elements are those of json.loads."""
+    body = json.dumps(items, **layout).encode("utf-8", "surrogatepass")
+    assert list(elements(pieces(body, sizes))) == json.loads(body.decode("utf-8", "replace"))
+
+
+@given(st.lists(st.dictionaries(st.text(), values, min_size=1), min_size=1, max_size=4), st.data())
+def test_a_cut_body_is_never_taken_for_a_whole_one(items, data):
+    """Every prefix of the answer is asked for again."""
+    body = json.dumps(items).encode()
+    size = data.draw(st.integers(0, len(body) - 1))
+    with pytest.raises(AskAgainError):
+        list(elements([body[:size]]))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"   ",
+        b'{"error":"no"}',
+        b"<!doctype html>",
+        b"null",
+        b"[]]",
+        b"[] []",
+        b"[1,]",
+        b"[,1]",
+        b"[1 2]",
+        b'[{"a":1}{"b":2}]',
+        b"[" * 100_000,
+        b'["' + b"x" * 9_000_000,
+        bytes(range(256)),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_list_is_asked_for_again(body):
+    """And the reason does not hold a byte of it."""
+    with pytest.raises(AskAgainError) as error:
+        list(elements([body]))
+    assert error.value.reason in {
+        "answered something that is not a list of calls",
+        "cut its answer short, or the answer is not JSON",
+        "answered more than one list",
+    }
+
+
+def test_elements_come_before_the_body_has_ended():
+    """Decoded as it arrives."""
+    sent = []
+
+    def body():
+        for piece in (b'[{"a":1},', b'{"a":2}', b"]"):
+            sent.append(piece)
+            yield piece
+
+    arriving = elements(body())
+    assert next(arriving) == {"a": 1}
+    assert len(sent) == 1
+
+
+def test_a_broken_letter_does_not_hold_up_the_calls():
+    """Bytes that are no UTF-8, a byte order mark and a raw line break are read past."""
+    body = b'\xef\xbb\xbf[{"a":"\xff\n"}]'
+    assert list(elements([body])) == [{"a": "\ufffd\n"}]
+
+
+@pytest.mark.parametrize("count", [0, 1, Spill.IN_MEMORY, Spill.IN_MEMORY + 1, 12_345])
+def test_a_spill_gives_back_what_it_was_given(count):
+    """In order, from memory and from its file."""
+    records = [{"id": n, "text": "ă\n", "none": None, "part": [{"x": True}]} for n in range(count)]
+    spill = Spill(iter(records))
+    assert len(spill) == count
+    assert list(spill) == records
