@@ -49,14 +49,11 @@ LINK: tuple[str, Check] = ("Not a URL", _matches(r"https?://\S+"))
 STATUS: tuple[str, Check] = ("Not one of the call statuses", CALL_STATUS.__contains__)
 PHONE_TYPE: tuple[str, Check] = ("Not Landline or Mobile", ("Landline", "Mobile", "").__contains__)
 
-CALLED_NUMBER: Mapping[str, tuple[str, Check]] = {
-    "documented": (
-        "Not of the form (XXX) XXX XXXX, XXX-XXX-XXXX or XXXXXXXXXX",
-        _matches(r"\(\d{3}\) \d{3} \d{4}|\d{3}-\d{3}-\d{4}|\d{10}"),
-    ),
-    "national": ("Not a national number", _matches(r"[\d() -]{5,20}")),
-    "any": TEXT,
-}
+TEN_DIGITS: tuple[str, Check] = (
+    "Not of the form (XXX) XXX XXXX, XXX-XXX-XXXX or XXXXXXXXXX",
+    _matches(r"\(\d{3}\) \d{3} \d{4}|\d{3}-\d{3}-\d{4}|\d{10}"),
+)
+NATIONAL: tuple[str, Check] = ("Not a national number in digits", _matches(r"\d{4,14}"))
 
 REQUIRED: Mapping[str, tuple[str, Check]] = {
     "CampaignId": INTEGER, "MediaId": INTEGER, "EventDate": DATE, "ActionTrackerId": INTEGER,
@@ -91,8 +88,10 @@ class Impact(Vendor):
     prefix = "/impact"
     serves = False
     switches: ClassVar[Mapping[str, Switch]] = {
+        # Ten digits are the only documented form; what other countries' numbers look like is
+        # unknown (facts.md 2.2).
         "called_number": Switch(
-            "accepted CalledPhoneNumber", "documented", ("documented", "national", "any")
+            "which countries' CalledPhoneNumber has ten digits", "US", ("US", "all", "none")
         ),
         "errors": Switch("how errors are told", "status", ("status", "in_200")),
         "envelope": Switch("spelling of errors", "documented", ("documented", "lower")),
@@ -139,7 +138,7 @@ class Impact(Vendor):
             if n > 1
         ]
         found += [(name, "Required") for name in REQUIRED if not call.get(name)]
-        rules = {**PARAMETERS, "CalledPhoneNumber": CALLED_NUMBER[self.switch["called_number"]]}
+        rules = {**PARAMETERS, "CalledPhoneNumber": self._called_number(call)}
         for name, value in call.items():
             if name not in rules:
                 if self.switch["unknown"] == "refused":
@@ -151,6 +150,11 @@ class Impact(Vendor):
             elif len(value) > GENERAL_LIMIT and self.switch["long_text"] == "refused":
                 found.append((name, "Longer than 255 characters"))
         return found
+
+    def _called_number(self, call: Mapping[str, str]) -> tuple[str, Check]:
+        country = call.get("CalledPhoneNumberCountry") or "US"
+        wide = {"US": country == "US", "all": True, "none": False}[self.switch["called_number"]]
+        return TEN_DIGITS if wide else NATIONAL
 
     def refuse(self, ask: Ask, status: int, message: str) -> Answer:
         """Impact's documented error envelope, without fields."""
