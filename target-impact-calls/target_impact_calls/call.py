@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
+from singer_calls.deliver.local import Local
 from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.parameters import (
     DIGITS,
@@ -28,7 +28,7 @@ from singer_calls.deliver.parameters import (
     url,
     write,
 )
-from singer_calls.values import moment, phone
+from singer_calls.values import phone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,14 +173,12 @@ class Writer:
 
     Attributes:
         settings: The plugin's; what they say holds for calls that don't say it themselves.
-        zone: Of times without an offset.
-        country: Of phone numbers without a calling code.
+        local: How bare times and numbers are read.
         words: The user's source words for call statuses, folded.
     """
 
     settings: Mapping[str, Any]
-    zone: ZoneInfo
-    country: str
+    local: Local
     words: Mapping[str, str]
 
     @classmethod
@@ -189,8 +187,7 @@ class Writer:
         words: Mapping[str, str] = settings.get("call_status_map") or {}
         return cls(
             settings=settings,
-            zone=ZoneInfo(settings.get("timezone") or "UTC"),
-            country=(settings.get("default_country") or "US").upper(),
+            local=Local.of(settings),
             words={_fold(word): status for word, status in words.items()},
         )
 
@@ -237,12 +234,7 @@ class Writer:
         # "Alternatively, submit NOW" (vendor docs, Log call data).
         if value == "NOW":
             return value
-        event = moment.parse(value, self.zone)
-        if event is None:
-            raise InvalidCallError(
-                "must be a date with a time, such as 2026-01-31T09:30:00Z", "EventDate"
-            )
-        return event.isoformat(timespec="seconds")
+        return self.local.moment("EventDate", value).isoformat(timespec="seconds")
 
     def _caller(self, values: dict[str, Any]) -> None:
         caller = values.get("CallerId")
@@ -265,12 +257,8 @@ class Writer:
             values["CalledPhoneNumber"] = number.national
 
     def _number(self, values: dict[str, Any], name: str, country_name: str) -> phone.Phone:
-        country = named(country_name, _country, values.get(country_name, self.country))
-        number = phone.parse(values[name], country)
-        if number is None:
-            raise InvalidCallError(
-                f"must be a phone number, with + and its calling code or of {country}", name
-            )
+        country = named(country_name, _country, values.get(country_name, self.local.country))
+        number = self.local.number(name, values[name], country)
         # impact.com takes a missing country for US.
         values.setdefault(country_name, number.country)
         return number

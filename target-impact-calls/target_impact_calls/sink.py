@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from singer_calls.deliver.delivery import Answer, Delivery
-from singer_calls.deliver.remarks import Remarks
 from singer_calls.deliver.sink import CallSink
 from target_impact_calls import responses
 from target_impact_calls.call import Writer
@@ -19,23 +18,15 @@ if TYPE_CHECKING:
 
     from singer_calls.deliver.outcome import Outcome
 
-PATH = "/calldata/logCallData"
-
 
 class ImpactSink(CallSink):
     """Calls for impact.com's Call Data API (logCallData)."""
 
+    path = "/calldata/logCallData"
+
     @cached_property
     def _writer(self) -> Writer:
         return Writer.of(self.config)
-
-    @cached_property
-    def _remarks(self) -> Remarks:
-        return Remarks(self.logger)
-
-    @cached_property
-    def _url(self) -> str:
-        return str(self.config["api_url"]).rstrip("/") + PATH
 
     def session_headers(self) -> Mapping[str, str]:
         """Basic credentials; JSON answers, since impact.com's default is XML."""
@@ -48,11 +39,11 @@ class ImpactSink(CallSink):
     def delivery(self, record: Mapping[str, Any]) -> Delivery:
         """A form, in the body: a query would stand in the logs of whatever lies between."""
         written = self._writer.write(record)
-        self._remarks.say(written.remarks)
+        self.remarks.say(written.remarks)
         return Delivery(
             key=written.values["CallSessionId"],
-            scope=f"{self._url} campaign {written.values['CampaignId']}",
-            url=self._url,
+            scope=f"{self.url} campaign {written.values['CampaignId']}",
+            url=self.url,
             body=urlencode(written.values).encode(),
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )

@@ -62,7 +62,7 @@ def served():
 @pytest.fixture
 def sandbox(served):
     served.reset()
-    served.switches("impact", called_number="documented")
+    served.switches("impact", called_number="US")
     return served
 
 

@@ -139,6 +139,7 @@ def test_what_is_only_remarked_is_said_once(run, sandbox):
 
 def test_the_vendor_s_refusal_is_set_aside_with_its_field(run, sandbox):
     """impact.com's own check knows more than ours; its text is not passed on."""
+    sandbox.switches("impact", called_number="all")
     done = run([call(1, CalledPhoneNumber="+40312000222"), call(2)], max_rejected_percent=90)
     (aside,) = done.set_aside()
     assert aside["rejected"]["field"] == "CalledPhoneNumber"
@@ -180,7 +181,6 @@ def test_the_readme_s_mapping_makes_a_call_of_an_invox_record(run, sandbox):
         "recording_uri": "https://app.invox.eu/player/1",
     }
     calling = record | {"call_id": 1284412, "status": "Calling"}
-    sandbox.switches("impact", called_number="national")
     types = {"duration": {"type": ["integer", "null"]}}
     done = run([record, calling], types=types, default_country="RO", media_id=..., **mapping)
     assert done.code == 0

@@ -1,17 +1,19 @@
 """The sink of one stream: a record becomes a delivery, or is set aside with its reason.
 
-A vendor's sink defines three things: ``session_headers``, ``delivery`` and ``outcome``. It knows
+A vendor's sink defines ``path``, ``session_headers``, ``delivery`` and ``outcome``. It knows
 nothing of threads, retries or files.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.sinks import Sink
 
 from singer_calls.deliver.outcome import InvalidCallError, Outcome, Rejected
+from singer_calls.deliver.remarks import Remarks
 from singer_calls.deliver.validation import CompiledValidator
 
 if TYPE_CHECKING:
@@ -23,7 +25,23 @@ if TYPE_CHECKING:
 
 
 class CallSink(Sink):
-    """Base of the vendors' sinks; calls leave through the target's one sender."""
+    """Base of the vendors' sinks; calls leave through the target's one sender.
+
+    Attributes:
+        path: Where calls are posted, below ``api_url``.
+    """
+
+    path: ClassVar[str]
+
+    @cached_property
+    def url(self) -> str:
+        """The full URL of the POST."""
+        return str(self.config["api_url"]).rstrip("/") + self.path
+
+    @cached_property
+    def remarks(self) -> Remarks:
+        """For what a vendor's sink leaves out or guesses."""
+        return Remarks(self.logger)
 
     @abstractmethod
     def session_headers(self) -> Mapping[str, str]:

@@ -1,0 +1,223 @@
+"""Invoca's call for ingestion: its documented parameters, and a record written as one of them.
+
+Source: vendor docs, Call Ingestion API (Request Parameters), and the newer edition of 2026 for
+``recording_filename`` and for which number is whose.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from singer_calls.deliver.local import Local
+from singer_calls.deliver.outcome import InvalidCallError
+from singer_calls.deliver.parameters import (
+    WHOLE,
+    Kind,
+    Parameter,
+    Written,
+    choice,
+    given,
+    is_blank,
+    named,
+    scalar,
+    text,
+    unknown_names,
+    url,
+    write,
+)
+from singer_calls.values import phone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY = "external_call_unique_id"
+CAMPAIGN = "advertiser_campaign_id_from_network"
+DIRECTIONS = ("inbound", "outbound")
+LANGUAGES = ("en-US", "en-GB", "es-ES", "fr-FR")
+CALLING_CODES = (1, 44, 34)
+SIGNALS_LIMIT = 100  # "Signals are limited to 100" (an answer of Invoca's Signal API)
+
+_NUMBERS = ("destination_phone_number", "calling_phone_number")
+_RECORDINGS = ("recording_url", "recording_filename")
+_TRUTH = {"true": 1, "1": 1, "yes": 1, "false": 0, "0": 0, "no": 0}
+_Pair = tuple[str, Any]
+
+
+def _campaign(value: object) -> int | str:
+    # The documents' examples have a number here, their campaigns a text.
+    written = scalar(value)
+    return int(written) if written.isdecimal() and written == str(int(written)) else written
+
+
+def _pairs(value: object, default: object = None) -> list[_Pair]:
+    """Names and values of a list, an object, or one of these as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            value = None
+    if isinstance(value, dict):
+        value = [{"name": name, "value": given} for name, given in value.items()]
+    if not isinstance(value, list) or not all(
+        isinstance(item, dict) and item.keys() <= {"name", "value"} for item in value
+    ):
+        raise InvalidCallError("must be an object of names and values, or a list of name and value")
+    return [(_name(item), item.get("value", default)) for item in value]
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    if is_blank(item.get("name")):
+        raise InvalidCallError("has an item without a name")
+    return scalar(item["name"])
+
+
+def _named_once(pairs: list[_Pair]) -> list[dict[str, Any]]:
+    """The pairs as Invoca's list; names are matched whatever their case."""
+    once: dict[str, _Pair] = {}
+    for name, value in pairs:
+        if once.setdefault(name.casefold(), (name, value))[1] != value:
+            raise InvalidCallError("has one name with two values")
+    return [{"name": name, "value": value} for name, value in once.values()]
+
+
+def _truth(value: object) -> int:
+    truth = _TRUTH.get(scalar(value).casefold())
+    if truth is None:
+        raise InvalidCallError("has a value that is none of true, false, 1, 0, yes and no")
+    return truth
+
+
+def _signals(value: object) -> list[dict[str, Any]]:
+    # A name alone is true, as documented. A value that is null says nothing: not sent.
+    pairs = [(name, _truth(v)) for name, v in _pairs(value, default=True) if not is_blank(v)]
+    signals = _named_once(pairs)
+    if len(signals) > SIGNALS_LIMIT:
+        raise InvalidCallError(f"has more than {SIGNALS_LIMIT} signals")
+    return signals
+
+
+def _custom_data(value: object) -> list[dict[str, Any]]:
+    return _named_once([(name, scalar(v)) for name, v in _pairs(value) if not is_blank(v)])
+
+
+_START = Kind("date and time, sent as ISO 8601; bare times are in `timezone`", scalar)
+_NUMBER = Kind("phone number, sent as E.164", scalar)
+_SIGNALS = Kind("object of name and truth, or list of `name` and `value`", _signals)
+_CUSTOM = Kind("object of name and value, or list of `name` and `value`", _custom_data)
+
+# In the order of the vendor's documented requests.
+CALL = (
+    Parameter(KEY, text(), "Id of the call; `call_prefix` goes before it", required=True),
+    Parameter("start_time", _START, "When the call started", required=True),
+    Parameter(
+        "destination_phone_number",
+        _NUMBER,
+        "The **business's** number, whatever the direction",
+        required=True,
+    ),
+    Parameter(
+        "calling_phone_number",
+        _NUMBER,
+        "The **customer's** number, whatever the direction",
+        required=True,
+    ),
+    Parameter(
+        CAMPAIGN,
+        Kind("number or text", _campaign),
+        "Id from network of the campaign, of type ExternalOnly",
+        required=True,
+        setting=CAMPAIGN,
+    ),
+    Parameter(
+        "call_direction",
+        choice(*DIRECTIONS),
+        "Tells the channels of the recording",
+        required=True,
+        setting="call_direction",
+    ),
+    Parameter("recording_url", url("https"), "Downloads the stereo WAV or MP3 file"),
+    Parameter("recording_filename", text(), "In place of `recording_url`: path in your storage"),
+    Parameter(
+        "language_code",
+        choice(*LANGUAGES),
+        "Language of the transcription",
+        setting="language_code",
+    ),
+    Parameter(
+        "recording_auth_config_id",
+        WHOLE,
+        "How Invoca authenticates for the recording",
+        setting="recording_auth_config_id",
+    ),
+)
+BESIDE_CALL = (
+    Parameter("signals", _SIGNALS, f"At most {SIGNALS_LIMIT}; names must exist at Invoca"),
+    Parameter("custom_data", _CUSTOM, "Partner (API) names, which must exist at Invoca"),
+)
+PARAMETERS = (*CALL, *BESIDE_CALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes records as Invoca's calls.
+
+    Attributes:
+        settings: The plugin's; what they say holds for calls that don't say it themselves.
+        local: How bare times and numbers are read.
+    """
+
+    settings: Mapping[str, Any]
+    local: Local
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Writer:
+        """The writer that these settings describe."""
+        return cls(settings, Local.of(settings))
+
+    def write(self, record: Mapping[str, Any]) -> Written:
+        """One record as one request: ``call``, and if there are any ``signals``, ``custom_data``.
+
+        Raises:
+            InvalidCallError: The record can't become a call.
+        """
+        values = given(PARAMETERS, record, self.settings)
+        if KEY in values:
+            prefix = self.settings.get("call_prefix") or ""
+            values[KEY] = prefix + named(KEY, scalar, values[KEY])
+        if "start_time" in values:
+            # Of the documented formats the only one that leaves no doubt about the zone; with
+            # dashes, as a client in use sends it, where the documents' examples have slashes.
+            start = self.local.moment("start_time", values["start_time"])
+            values["start_time"] = start.isoformat(timespec="milliseconds")
+        for name in _NUMBERS:
+            if name in values:
+                values[name] = self._number(name, values[name])
+        call = write(CALL, values).values
+        if not any(name in call for name in _RECORDINGS):
+            raise InvalidCallError(
+                "is missing: Invoca takes no call without a recording; filter such calls, or map "
+                "recording_url or recording_filename",
+                "recording_url",
+            )
+        beside = {name: pairs for name, pairs in write(BESIDE_CALL, values).values.items() if pairs}
+        unknown = unknown_names(PARAMETERS, record)
+        return Written(
+            {"call": call, **beside},
+            tuple(f"{name} is no parameter of Invoca: ignored" for name in unknown),
+        )
+
+    def _number(self, name: str, value: object) -> str:
+        if phone.is_withheld(value):
+            raise InvalidCallError("is withheld: filter such calls, Invoca needs a number", name)
+        number = self.local.number(name, value)
+        known = number.calling_code in CALLING_CODES
+        if not known and not self.settings.get("allow_other_countries"):
+            raise InvalidCallError(
+                "is of a country that Invoca's documents don't name, they have +1, +44 and +34: "
+                "filter such calls, or ask Invoca and set allow_other_countries",
+                name,
+            )
+        return number.e164

@@ -1,0 +1,131 @@
+"""Invoca's answers, as a table from status, error class and message to outcome.
+
+Source: vendor docs, Call Ingestion API (Response Codes, Errors) and its sister APIs for the
+general shapes. A 403 mixes bad records with bad configuration: the class tells them apart.
+Nothing of the vendor's text is passed on but what stands in its documents: the rest may quote
+the call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from singer_calls.deliver.outcome import Accepted, Duplicate, Fatal, Outcome, Rejected
+from singer_calls.deliver.statuses import COMMON, Table, read
+from target_invoca_calls.call import CAMPAIGN, PARAMETERS
+
+if TYPE_CHECKING:
+    from singer_calls.deliver.delivery import Answer
+
+_SUPPORT = "Invoca support, questions@invoca.com"
+_FIELD = re.compile("|".join(rf"\b{parameter.name}\b" for parameter in PARAMETERS))
+_LONGEST_REFERENCE = 64
+
+_KNOWN_MESSAGES = (
+    "Validation failed: 'call' is required",
+    "Validation failed: Signals are limited to 100",
+)
+_CONFIGURATION = {
+    "UnauthorizedOperation": Fatal(
+        "Invoca's Call Ingestion is not enabled for the network of oauth_token: ask "
+        f"{_SUPPORT}, to enable it"
+    ),
+    "UnauthorizedAdvertiser": Fatal(
+        f"oauth_token has no access to the advertiser of the campaign: correct {CAMPAIGN}, or use "
+        "a token of a user who has"
+    ),
+}
+_CAMPAIGN_CLASS = f"call.{CAMPAIGN}"
+_CAMPAIGN_ERRORS = {
+    "campaign must be for external calls only": Fatal(
+        f"The campaign of {CAMPAIGN} must be of type ExternalOnly: change it at Invoca, or name "
+        "another one"
+    ),
+    "campaign must have transcription enabled": Fatal(
+        f"The campaign of {CAMPAIGN} must have Signal AI or a Voice Signal, for transcription: "
+        f"enable one at Invoca, or ask {_SUPPORT}"
+    ),
+}
+_CAMPAIGN_REFUSED = Fatal(
+    f"Invoca refuses the campaign of {CAMPAIGN}: see that it exists and is of type ExternalOnly"
+)
+_PERMISSION = Fatal(
+    "Invoca denied permission without saying why: see that oauth_token may ingest calls, and "
+    "that no proxy answers in place of Invoca"
+)
+
+
+def outcome(answer: Answer, now: float) -> Outcome:
+    """What became of a call.
+
+    Args:
+        answer: Invoca's.
+        now: When it came, seconds since the epoch.
+
+    Returns:
+        Its outcome; the reason holds no value of the call.
+    """
+    return read(TABLE, answer, now)
+
+
+def _created(answer: Answer, _now: float) -> Outcome:
+    return Accepted(reference=_cuid(answer))
+
+
+def _pending(answer: Answer, _now: float) -> Outcome:
+    return Duplicate("Invoca had already received the call", reference=_cuid(answer))
+
+
+def _used(answer: Answer, _now: float) -> Outcome:
+    return Duplicate("Invoca already has a call with this id", reference=_cuid(answer))
+
+
+def _forbidden(answer: Answer, _now: float) -> Outcome:
+    errors = _object(answer.body).get("errors")
+    if not isinstance(errors, dict) or not errors:
+        return _PERMISSION
+    # Either {class, invalid_data}, or {field: [messages]} as in Invoca's RingPool API.
+    kind, message = (
+        (errors["class"], errors.get("invalid_data"))
+        if isinstance(errors.get("class"), str)
+        else next(iter(errors.items()))
+    )
+    if CAMPAIGN in kind:
+        return _CAMPAIGN_ERRORS.get(str(message), _CAMPAIGN_REFUSED)
+    if kind.startswith("Unauthorized"):
+        return _CONFIGURATION.get(kind, _PERMISSION)
+    field = _FIELD.search(f"{kind} {message}")
+    return Rejected(
+        message if message in _KNOWN_MESSAGES else "Invoca found the call invalid",
+        field=field.group() if field else None,
+    )
+
+
+def _cuid(answer: Answer) -> str | None:
+    cuid = _object(answer.body).get("cuid")
+    return cuid[:_LONGEST_REFERENCE] if isinstance(cuid, str) and cuid else None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+TABLE: Table = {
+    **COMMON,
+    # The documents ask to go by the status: a 201 without its cuid is created all the same.
+    201: _created,
+    202: _pending,
+    400: Fatal(
+        "Invoca doesn't know this version of its API: api_url is scheme and host only, such as "
+        "https://invoca.net"
+    ),
+    401: Fatal("Invoca refused oauth_token: correct it; it is sent raw, without Bearer"),
+    403: _forbidden,
+    409: _used,
+}
