@@ -1,40 +1,29 @@
 """One call of the vendor's answer -> one typed record. Pure: no clock, no network, no log.
 
-The vendor documents 41 fields, and examples that differ from its own table (see ``record``). All
-values are text in its examples but the two booleans of the demographics, so numbers are kept as
-the digits that were sent (``decode``), never as floats.
+The vendor documents 41 fields; its own examples differ from its table (``record``). All values
+are text in them but two booleans of the demographics, so a number is kept as the digits that were
+sent (``decode``), never as a float.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.errors import PluginError
+from singer_calls.extract import Oddities, Record, text, typed
 from singer_calls.values import phone as phones
+from singer_calls.values.boolean import boolean
+from singer_calls.values.clock import utc_text
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+VENDOR = "Invoca"
 KEY = "transaction_id"
 
-_BOOLEANS = {
-    **dict.fromkeys(("true", "1", "yes"), True),
-    **dict.fromkeys(("false", "0", "no"), False),
-}
 # "Up-to 20 character string": a destination may carry an extension or tones to be dialled.
 _DIALLED_AFTER = set("#*x,;")
-
-
-class AnswerError(PluginError):
-    """The vendor's answer can't be read, so nothing can be inferred from it."""
-
-
-def utc(moment: datetime) -> str:
-    """One fixed-width form for every time: UTC, whole seconds, ``2026-10-25T00:30:00Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def decode(body: bytes) -> Any:  # noqa: ANN401
@@ -48,105 +37,81 @@ def decode(body: bytes) -> Any:  # noqa: ANN401
     """
 
     def last_value(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {key: value for key, value in pairs if value is None} | {
-            key: value for key, value in pairs if value is not None
-        }
+        return dict(pairs) | {key: value for key, value in pairs if value is not None}
 
     return json.loads(body, object_pairs_hook=last_value, parse_int=str, parse_float=str)
 
 
-def text(value: Any) -> str | None:  # noqa: ANN401
-    """Text as sent; nothing in it is null. A list, which the table promises, is joined by commas.
+def names(value: object) -> str | None:
+    """Several names as one text: sent so in the examples, as a list by the table.
 
     Raises:
-        ValueError: The value is an object, or a list of something else than text.
+        ValueError: Neither text nor a list of texts.
     """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ",".join(value) or None
-    if not isinstance(value, str):
-        raise ValueError  # noqa: TRY004
-    return value or None
+    return (",".join(map(text, value)) if isinstance(value, list) else text(value)) or None
 
 
-def time(value: Any) -> str | None:  # noqa: ANN401
+def time(value: object) -> str:
     """A time with its offset (``2023-04-03T16:02:36-07:00``) as UTC.
 
     Raises:
         ValueError: Not a time, or one without an offset: its zone is not known.
     """
-    written = text(value)
-    if written is None:
-        return None
-    moment = datetime.fromisoformat(written)
+    moment = datetime.fromisoformat(text(value))
     if moment.tzinfo is None:
-        raise ValueError
-    return utc(moment)
+        raise ValueError("without an offset")
+    try:
+        return utc_text(moment)
+    except OverflowError:
+        raise ValueError("outside of the years 1 to 9999") from None
 
 
-def phone(value: Any) -> str | None:  # noqa: ANN401
-    """E.164 where the number parses (a national one as of the US), else as sent."""
+def phone(value: object) -> str:
+    """E.164 where the number parses (a national one as of the US), else as sent.
+
+    Raises:
+        ValueError: Not a text.
+    """
     written = text(value)
-    if written is None or _DIALLED_AFTER & set(written):
-        return written
-    number = phones.parse(written, "US")
+    number = None if _DIALLED_AFTER & set(written) else phones.parse(written, "US")
     return number.e164 if number else written
 
 
-def boolean(value: Any) -> bool | None:  # noqa: ANN401
-    """A boolean in any spelling.
-
-    Raises:
-        ValueError: Not a boolean.
-    """
-    written = text(value)
-    if written is None:
-        return None
-    try:
-        return _BOOLEANS[written.lower()]
-    except KeyError:
-        raise ValueError from None
-
-
-def custom_data(value: Any) -> list[dict[str, str | None]]:  # noqa: ANN401
+def custom_data(value: object) -> list[Record]:
     """``{name: {value, source}}`` as a list of {name, value, source}, in the order of the names.
 
     Raises:
-        ValueError: Not an object, or an entry without value and source.
+        ValueError: Not an object, or a value or source that is no text.
     """
     if not isinstance(value, dict):
-        raise ValueError  # noqa: TRY004
-    entries = (
-        (name, entry if isinstance(entry, dict) else {"value": entry})
+        raise ValueError("not an object")  # noqa: TRY004
+    parts = {
+        name: entry if isinstance(entry, dict) else {"value": entry}
         for name, entry in sorted(value.items())
-    )
+    }
     return [
-        {"name": name, **{part: _text_or_null(entry.get(part)) for part in ("value", "source")}}
-        for name, entry in entries
+        {"name": name} | {part: _or_null(text, entry.get(part)) for part in ("value", "source")}
+        for name, entry in parts.items()
     ]
 
 
-def demographics_data(value: Any) -> dict[str, str | bool | None] | None:  # noqa: ANN401
+def demographics_data(value: object) -> Record | None:
     """The 25 fields of an Enhanced Caller Profile; null where the vendor knows nothing (``{}``).
 
     Raises:
-        ValueError: Not an object, or a field that is none of text or boolean.
+        ValueError: Not an object, or a field that does not fit its type.
     """
     if not isinstance(value, dict):
-        raise ValueError  # noqa: TRY004
-    profile = {
-        name: None if value.get(name) is None else convert(value[name])
-        for name, convert in DEMOGRAPHICS.items()
-    }
+        raise ValueError("not an object")  # noqa: TRY004
+    profile = {name: _or_null(convert, value.get(name)) for name, convert in DEMOGRAPHICS.items()}
     return profile if any(item is not None for item in profile.values()) else None
 
 
-def _text_or_null(value: Any) -> str | None:  # noqa: ANN401
-    return None if value is None else text(value)
+def _or_null(convert: Callable[[Any], object], value: object) -> object:
+    return None if value in (None, "") else convert(value)
 
 
-DEMOGRAPHICS: dict[str, Callable[[Any], str | bool | None]] = {
+DEMOGRAPHICS: dict[str, Callable[[Any], object]] = {
     f"{name}_data_append": boolean if name in {"is_prepaid", "has_children"} else text
     for name in (
         "display_name",
@@ -178,7 +143,7 @@ DEMOGRAPHICS: dict[str, Callable[[Any], str | bool | None]] = {
 }
 
 # "General Fields" of the vendor docs, and the two nested ones. Rankings are shown as "Top 10%".
-FIELDS: dict[str, Callable[[Any], Any]] = {
+FIELDS: dict[str, Callable[[Any], object]] = {
     KEY: text,
     "advertiser_campaign_country": text,
     "advertiser_campaign_id": text,
@@ -208,12 +173,12 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "keypress_2": text,
     "keypress_3": text,
     "keypress_4": text,
-    "keypresses": text,
+    "keypresses": names,
     "media_type": text,
     "phone_type": text,
     "promo_number_description": text,
     "promo_number_id": text,
-    "qualified_regions": text,
+    "qualified_regions": names,
     "region": text,
     # In the table ("whether the call was a repeat call"), in none of the examples.
     "repeat_calling_phone_number": boolean,
@@ -224,36 +189,25 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def record(raw: Mapping[str, Any], oddities: Counter[str]) -> dict[str, Any]:
+def record(raw: object, odd: Oddities) -> Record:
     """One call as the vendor sent it -> all of ``FIELDS``, absent ones as null.
 
     Tolerated, since the vendor's examples differ from its table: ``"key presses"`` with a space;
     ``demographics_data`` inside ``custom_data`` or beside it (it leaves ``custom_data`` in any
-    case). What does not fit its type becomes null; what no field knows is dropped.
+    case).
 
     Args:
         raw: The call, from ``decode``.
-        oddities: Counts what became null or was dropped, by a sentence that names the field.
+        odd: Counts what became null or was dropped.
 
     Raises:
-        AnswerError: The call has no transaction id.
+        PluginError: It is no call, or has no transaction id.
     """
-    call = dict(raw)
-    if (spaced := call.pop("key presses", None)) is not None and not call.get("keypresses"):
-        call["keypresses"] = spaced
-    if isinstance(data := call.get("custom_data"), dict) and "demographics_data" in data:
-        call["custom_data"] = {k: v for k, v in data.items() if k != "demographics_data"}
-        call["demographics_data"] = call.get("demographics_data") or data["demographics_data"]
-
-    typed: dict[str, Any] = dict.fromkeys(FIELDS)
-    for name, value in call.items():
-        if name not in FIELDS:
-            oddities[f"Field {name} is unknown and was dropped"] += 1
-        elif value is not None:
-            try:
-                typed[name] = FIELDS[name](value)
-            except ValueError:
-                oddities[f"Field {name} did not fit its type and was set to null"] += 1
-    if typed[KEY] is None:
-        raise AnswerError("Invoca sent a call without transaction_id, so its answer was not used.")
-    return typed
+    if isinstance(raw, dict):
+        raw = dict(raw)
+        spaced = raw.pop("key presses", None)
+        raw["keypresses"] = raw.get("keypresses") or spaced
+        if isinstance(data := raw.get("custom_data"), dict) and "demographics_data" in data:
+            raw["custom_data"] = {k: v for k, v in data.items() if k != "demographics_data"}
+            raw["demographics_data"] = raw.get("demographics_data") or data["demographics_data"]
+    return typed(raw, FIELDS, odd, vendor=VENDOR, key=KEY)

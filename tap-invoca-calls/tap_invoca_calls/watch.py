@@ -1,4 +1,4 @@
-"""The watch as a pure state machine: who is on the line, told as first sight, changes and end.
+"""The watch without its edges: who is on the line, told as first sight, changes and end.
 
     open calls + one poll's answer + its time  ->  records to emit + open calls
 
@@ -9,14 +9,14 @@ the calls that it lacks, and a failed poll never comes here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_invoca_calls.records import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-Record = dict[str, Any]
+    from singer_calls.extract import Record
 
 
 class Answer(NamedTuple):
@@ -125,3 +125,28 @@ def from_state(rows: Iterable[Mapping[str, str]]) -> OpenCalls:
         row[KEY]: OpenCall(row["first_seen_at"], row["last_seen_at"], row["fingerprint"])
         for row in rows
     }
+
+
+def polls(
+    lasting: float,
+    every: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], object],
+) -> Iterator[None]:
+    """The moments to poll at: now, and again as long as the watch lasts.
+
+    A poll that comes late, since the one before took long, is not made up for.
+
+    Args:
+        lasting: Seconds.
+        every: Seconds from one poll to the next.
+        clock: Monotonic seconds.
+        sleep: Waits that many seconds.
+    """
+    due = clock()
+    end = due + lasting
+    while due <= end:
+        yield
+        due = max(due + every, clock())
+        if due <= end:
+            sleep(due - clock())

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tap_invoca_calls.watch import Answer, from_state, step, to_state
 
 # One poll: which of five calls it shows, in which version each, and whether all regions answered.

@@ -1,0 +1,127 @@
+"""How Invoca is asked who is on the line.
+
+``GET {api_url}/api/2022-08-01/calls_in_progress/current_calls.json`` with the token, raw, in the
+header ``Authorization`` (vendor docs). No pages, no order that matters, no documented limit.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from singer_calls.errors import PluginError
+from singer_calls.extract import AskAgainError, Client, Oddities
+from tap_invoca_calls.records import KEY, VENDOR, decode, record
+from tap_invoca_calls.watch import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import requests
+
+PATH = "/api/2022-08-01/calls_in_progress/current_calls.json"
+
+# What the lookup can hold; call_record_id is in the newest documents only.
+NUMBERS = ("calling_phone_number", "destination_phone_number")
+LOOKUP = ("transaction_id", "call_record_id", "external_unique_id", *NUMBERS)
+
+# Documented are 200 and 401 only. For its other APIs Invoca documents 403 for whatever it refuses
+# in a request, and 404 for what is not there.
+_REFUSED = "refuses the request (HTTP {}): check organization_type, organization_id and lookup, "
+_REFUSALS = {
+    HTTPStatus.FORBIDDEN: _REFUSED + "and that Invoca enabled Calls In Progress for your account.",
+    HTTPStatus.NOT_FOUND: _REFUSED + "and api_url.",
+}
+
+
+class _Client(Client):
+    """Knows two more statuses: the refusals above, and a 202, which is a partial answer."""
+
+    partial = False
+
+    def _judge(self, response: requests.Response) -> None:
+        status = response.status_code
+        if status in _REFUSALS:
+            raise PluginError(f"{self.vendor} {_REFUSALS[HTTPStatus(status)].format(status)}")
+        self.partial = status == HTTPStatus.ACCEPTED
+        if not self.partial:
+            super()._judge(response)
+
+
+class Invoca:
+    """The calls in progress of one organization, or those of a lookup.
+
+    Args:
+        config: The tap's settings.
+        user_agent: Sent with each request.
+        oddities: Counts what Invoca sends and no schema expects.
+        edges: ``clock`` and ``sleep`` of the Client.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        user_agent: str,
+        oddities: Oddities,
+        **edges: Callable[..., Any],
+    ) -> None:
+        self._url = config["api_url"].rstrip("/") + PATH
+        self._query = {
+            "organization_type": config["organization_type"],
+            "id": config["organization_id"],
+            **(config.get("lookup") or {}),
+        }
+        self._demographics = config["include_demographics"]
+        self._oddities = oddities
+        self._client = _Client.from_config(
+            config,
+            VENDOR,
+            credential="oauth_token",
+            headers={
+                "Authorization": config["oauth_token"],
+                "User-Agent": user_agent,
+                "Accept": "application/json",
+            },
+            **edges,
+        )
+
+    def current_calls(self) -> Answer:
+        """Ask once, and again as the settings say.
+
+        Raises:
+            UnansweredError: There was no answer that can be read; a later one may be.
+            PluginError: Invoca can't be asked any further.
+        """
+        return self._client.get(self._url, self._query, read=self._read)
+
+    def _read(self, body: Iterator[bytes]) -> Answer:
+        """An answer from its body: all calls typed, or none.
+
+        The list is called ``current_calls``; ``calls_in_progress`` in a draft of the documents.
+        ``partial_data`` comes from that draft too, with a 202.
+
+        Raises:
+            AskAgainError: The body is none of Invoca's.
+        """
+        try:
+            answer = decode(b"".join(body))
+            found = answer.get("current_calls", answer.get("calls_in_progress"))
+        except (ValueError, AttributeError, RecursionError):
+            found = None
+        if not isinstance(found, list):
+            raise AskAgainError("answered something that is not a list of calls")
+        try:
+            calls = [self._record(raw) for raw in found]
+        except PluginError:
+            # Dropped in silence, a call that is on the line would seem to have ended.
+            raise AskAgainError(f"sent something without {KEY} among its calls") from None
+        # Of a call that is listed twice, the first is the one that was bridged last.
+        once = {call[KEY]: call for call in reversed(calls)}
+        complete = not self._client.partial and answer.get("partial_data") in (None, False)
+        return Answer([*reversed(once.values())], complete)
+
+    def _record(self, raw: object) -> dict[str, Any]:
+        call = record(raw, self._oddities)
+        if not self._demographics:
+            del call["demographics_data"]
+        return call

@@ -1,0 +1,255 @@
+"""The command, against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TOKEN = "sandbox-invoca-token"
+
+
+def command(tmp_path, settings, *options):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(settings))
+    return [Path(sys.executable).with_name("tap-invoca-calls"), "--config", config, *options]
+
+
+def run(tmp_path, settings, *options):
+    """Run the tap to its end; its messages, its exit code and what it logged."""
+    ran = subprocess.run(
+        command(tmp_path, settings, *options), capture_output=True, text=True, check=False
+    )
+    return [json.loads(line) for line in ran.stdout.splitlines()], ran.returncode, ran.stderr
+
+
+def records(messages):
+    return [message["record"] for message in messages if message["type"] == "RECORD"]
+
+
+def states(messages):
+    return [message["value"] for message in messages if message["type"] == "STATE"]
+
+
+def told(log):
+    """The error lines of a log, without their decoration."""
+    return [line.split("|")[-1].strip() for line in log.splitlines() if "| ERROR" in line]
+
+
+def test_a_snapshot_has_every_call_on_the_line_once(sandbox, settings, tmp_path):
+    """Nothing of a watch in it, and no state to resume from."""
+    messages, code, _ = run(tmp_path, settings)
+    calls = records(messages)
+    live = sandbox.state.vendor("invoca-live")
+    assert code == 0
+    assert [call["transaction_id"] for call in calls] == [
+        live.render(call)["transaction_id"] for call in live.on_the_line()
+    ]
+    assert len({call["observed_at"] for call in calls}) == 1
+    assert {call["first_seen_at"] for call in calls} == {None}
+    assert states(messages)[-1] == {"bookmarks": {"calls_in_progress": {}}}
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"payload": "attribution"},
+        {"keypresses": "plain", "demographics": "sibling", "external_unique_id": "once"},
+        {"missing": "absent"},
+        {"numbers": "digits"},
+        {"numbers": "dashed", "envelope": "calls_in_progress"},
+        {"profiles": "all"},
+    ],
+    ids=str,
+)
+def test_each_quirk_gives_the_same_calls(sandbox, settings, tmp_path, switches):
+    """However the vendor writes them."""
+    sandbox.switches("invoca-live", **switches)
+    messages, code, log = run(tmp_path, settings)
+    calls = records(messages)
+    assert code == 0
+    assert len(calls) == sandbox.state.vendor("invoca-live").total() > 0
+    assert all(call["transaction_id"] and call["bridge_start_time"] for call in calls)
+    assert "WARNING" not in log
+
+
+def test_demographics_are_left_out_unless_asked_for(sandbox, settings, tmp_path):
+    """Neither the schema nor any record knows them, wherever they were sent."""
+    sandbox.switches("invoca-live", profiles="all")
+    without, _, _ = run(tmp_path, settings)
+    assert "data_append" not in json.dumps(without)
+    assert "demographics_data" not in json.dumps(without)
+    asked_for, _, _ = run(tmp_path, settings | {"include_demographics": True})
+    profile = records(asked_for)[0]["demographics_data"]
+    assert profile["first_name_data_append"] == "Sample"
+    assert profile["has_children_data_append"] is False
+
+
+@pytest.mark.parametrize(
+    "name", ["transaction_id", "call_record_id", "external_unique_id", "calling_phone_number"]
+)
+def test_a_lookup_asks_for_that_call_only(sandbox, settings, tmp_path, name):
+    """Every documented query, the two numbers together."""
+    live = sandbox.state.vendor("invoca-live")
+    call = next(row for row in map(live.render, live.on_the_line()) if row[name])
+    names = [name, "destination_phone_number"] if name.startswith("calling") else [name]
+    lookup = {name: call[name] for name in names}
+    messages, code, log = run(tmp_path, settings | {"lookup": lookup})
+    assert code == 0
+    assert call["transaction_id"] in {row["transaction_id"] for row in records(messages)}
+    assert all(row[name] == call[name] for row in records(messages) for name in names)
+    assert sandbox.journal("invoca-live")[-1]["query"].items() >= lookup.items()
+    assert call[name] not in log
+
+
+def test_an_advertiser_sees_its_own_calls(sandbox, settings, tmp_path):
+    """The type goes with its capitals, the organization as a number."""
+    organization = {"organization_type": "Advertiser", "organization_id": 4}
+    messages, _, _ = run(tmp_path, settings | organization)
+    assert {row["advertiser_id"] for row in records(messages)} == {"4"}
+    assert sandbox.journal("invoca-live")[-1]["query"] == {
+        "organization_type": "Advertiser",
+        "id": "4",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"organization_type": "network"}, "organization_type must be one of Network, Advertiser"),
+        ({"organization_id": "1"}, "organization_id must be of type integer"),
+        ({"oauth_token": ""}, "oauth_token is empty"),
+        (
+            {"lookup": {"calling_phone_number": "+15550001111"}},
+            "lookup.calling_phone_number stands",
+        ),
+        (
+            {"lookup": {"destination_phone_number": "+15550001111"}},
+            "lookup.destination_phone_number stands alone",
+        ),
+        ({"lookup": {"caller": "+15550001111"}}, "lookup"),
+        ({"poll_seconds": 0}, "poll_seconds must be at least 1"),
+        ({"api_url": "http://invoca.example"}, "api_url must begin with https://"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_one_sentence_before_anything_is_asked(
+    sandbox, settings, tmp_path, wrong, sentence
+):
+    """It names the setting, and shows neither a number nor the token."""
+    messages, code, log = run(tmp_path, settings | wrong)
+    assert (code, messages) == (1, [])
+    (error,) = told(log)
+    assert sentence in error
+    assert not sandbox.journal("invoca-live")
+    assert "5550001111" not in log
+    assert TOKEN not in log
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("401", "check the setting oauth_token"),
+        ("403", "check organization_type, organization_id and lookup"),
+        ("404", "check organization_type, organization_id and lookup, and api_url"),
+        ("429 retry-after 999", "more than retry_after_max (300 s)"),
+        ("503", "Invoca answered HTTP 503, 1 times in a row"),
+        ("302", "check the setting api_url"),
+        ("html", "something that is not a list of calls"),
+        ("empty", "something that is not a list of calls"),
+        ("reset_after_body", "could not be reached"),
+        ("reset_half_answer", "cut its answer short"),
+    ],
+)
+def test_a_snapshot_that_fails_is_one_sentence(sandbox, settings, tmp_path, fault, sentence):
+    """What happened and what to do; no number of the lookup and no token in it."""
+    sandbox.faults("invoca-live", fault)
+    lookup = dict.fromkeys(("calling_phone_number", "destination_phone_number"), "+15550001111")
+    messages, code, log = run(tmp_path, settings | {"lookup": lookup})
+    assert code == 1
+    assert not records(messages)
+    (error,) = told(log)
+    assert sentence in error
+    assert sandbox.fired("invoca-live")
+    assert "Traceback" not in log
+    assert "5550001111" not in log
+    assert TOKEN not in log
+
+
+def test_the_wrong_token_is_one_sentence(settings, tmp_path):
+    """The sandbox answers 401 as the vendor does."""
+    _, code, log = run(tmp_path, settings | {"oauth_token": "planted-token-4711"})
+    assert code == 1
+    assert told(log) == [
+        "Invoca refuses the credentials (HTTP 401): check the setting oauth_token."
+    ]
+    assert "4711" not in log
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_a_watch_with_its_state(settings, tmp_path, stop):
+    """While it waits for the next poll: exit code 128 + signal, state as of the last poll."""
+    line = command(tmp_path, settings | {"watch_seconds": 600, "poll_seconds": 300})
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    messages = []
+    while not messages or messages[-1]["type"] != "STATE":
+        messages.append(json.loads(process.stdout.readline()))
+    os.kill(process.pid, stop)
+    rest, log = process.communicate(timeout=20)
+    assert process.returncode == 128 + stop
+    assert not rest
+    open_calls = states(messages)[-1]["bookmarks"]["calls_in_progress"]["open_calls"]
+    assert [row["transaction_id"] for row in open_calls] == [
+        row["transaction_id"] for row in records(messages)
+    ]
+    assert "Traceback" not in log
+
+
+def test_a_signal_does_not_wait_for_an_answer(sandbox, settings, tmp_path):
+    """A poll that hangs is given up."""
+    sandbox.faults("invoca-live", "late 30")
+    line = command(tmp_path, settings | {"watch_seconds": 600})
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not sandbox.fired("invoca-live") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_the_state_shows_nothing_of_a_call(settings, tmp_path):
+    """Other tools print it: no number, no name, no token, no float."""
+    messages, _, _ = run(tmp_path, settings | {"watch_seconds": 1, "poll_seconds": 1})
+    state = json.dumps(states(messages)[-1])
+    assert records(messages)
+    for call in records(messages):
+        for name in ("calling_phone_number", "destination_phone_number", "advertiser_name"):
+            assert (call[name] or "none") not in state
+    assert TOKEN not in state
+    assert "." not in state.replace("127.0.0.1", "")
+
+
+def test_a_state_of_something_else_is_one_sentence(settings, tmp_path):
+    """It is not taken for an empty one: the ends of its calls would be lost."""
+    state = tmp_path / "state.json"
+    state.write_text('{"bookmarks": {"calls_in_progress": {"open_calls": [{"id": 1}]}}}')
+    _, code, log = run(tmp_path, settings | {"watch_seconds": 1}, "--state", state)
+    assert code == 1
+    assert len(told(log)) == 1
+    assert "calls_in_progress is not one of a watch" in told(log)[0]
+
+
+def test_a_snapshot_leaves_the_state_of_a_watch_alone(settings, tmp_path):
+    """Both can share a pipeline's state."""
+    watched, _, _ = run(tmp_path, settings | {"watch_seconds": 1, "poll_seconds": 1})
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(states(watched)[-1]))
+    snapshot, _, _ = run(tmp_path, settings, "--state", state)
+    assert states(snapshot)[-1] == states(watched)[-1]
