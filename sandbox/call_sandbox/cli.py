@@ -113,3 +113,7 @@ def _wait(asked: argparse.Namespace) -> int:
         f" after {asked.timeout:g} seconds: start it with `call-sandbox serve`.\n"
     )
     return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
