@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HOUSE = Path(__file__).resolve().parent.parent
 VARIANT = "call-pipelines"
-TABLE = ("<!-- settings: make generate -->", "<!-- /settings -->")
+TABLE = ("<!-- settings -->", "<!-- /settings -->")
 
 # What the SDK adds to every plugin; a README names them in one line.
 SDK_SETTINGS = (

@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
 HOUSE = Path(__file__).parents[2]
-_spec = importlib.util.spec_from_file_location("packages", HOUSE / "scripts" / "packages.py")
-packages = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(packages)
-
-KNOWN = packages.packages()
 
 
-def test_every_workspace_member_is_known_by_its_folder():
+@pytest.fixture
+def known(packages):
+    """The packages of this house."""
+    return packages.packages()
+
+
+def test_every_workspace_member_is_known_by_its_folder(known):
     """A package that is added to the house is tested and can be released."""
-    assert {p["folder"] for p in KNOWN.values()} == {
+    assert {p["folder"] for p in known.values()} == {
         file.parent.name for file in HOUSE.glob("*/pyproject.toml")
     }
-    assert KNOWN["call-sandbox"]["folder"] == "sandbox"
+    assert known["call-sandbox"]["folder"] == "sandbox"
 
 
 @pytest.mark.parametrize("file", ["singer-calls/singer_calls/errors.py", "uv.lock", "sandbox/x.py"])
-def test_a_change_of_what_all_share_concerns_every_package(file):
+def test_a_change_of_what_all_share_concerns_every_package(packages, known, file):
     """The shared library, the sandbox and the lock can break everything."""
-    assert len(packages.changed([file], KNOWN)) == len(KNOWN)
+    assert len(packages.changed([file], known)) == len(known)
 
 
-def test_a_change_of_one_plugin_concerns_that_plugin_alone():
+def test_a_change_of_one_plugin_concerns_that_plugin_alone(packages, known):
     """Plugins do not import each other, so they do not break each other."""
-    assert packages.changed(["tap-invox/tap_invox/tap.py", "README.md"], KNOWN) == ["tap-invox"]
-    assert packages.changed(["docs/scaling.md"], KNOWN) == []
+    assert packages.changed(["tap-invox/tap_invox/tap.py", "README.md"], known) == ["tap-invox"]
+    assert packages.changed(["docs/scaling.md"], known) == []
 
 
-def test_a_tag_releases_the_package_and_version_it_names():
+def test_a_tag_releases_the_package_and_version_it_names(packages, known):
     """The tag of the version in pyproject.toml is accepted."""
-    version = KNOWN["tap-invox"]["version"]
-    assert packages.released(f"tap-invox-v{version}", KNOWN) == "tap-invox"
+    version = known["tap-invox"]["version"]
+    assert packages.released(f"tap-invox-v{version}", known) == "tap-invox"
 
 
-@pytest.mark.parametrize(
-    "tag", ["tap-invox-v9.9.9", "tap-nobody-v0.1.0", "v0.1.0", "", "tap-invox"]
-)
-def test_a_tag_that_lies_is_refused(tag):
+@pytest.mark.parametrize("tag", ["tap-invox-v9.9.9", "tap-no-v0.1.0", "v0.1.0", "", "tap-invox"])
+def test_a_tag_that_lies_is_refused(packages, known, tag):
     """Another version, an unknown package or another form never reaches the registry."""
     with pytest.raises(ValueError, match=r"The tag"):
-        packages.released(tag, KNOWN)
+        packages.released(tag, known)

@@ -1,0 +1,78 @@
+"""What a user installs: the built wheels, in an environment that has nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[2]
+UV = Path(sys.executable).with_name("uv")
+PLUGINS = sorted(path.parent.name for path in HOUSE.glob("t*-*/pyproject.toml"))
+TAPS = [plugin for plugin in PLUGINS if plugin.startswith("tap-")]
+
+
+def run(*command, cwd=None):
+    """A command's standard output; nothing of this process' settings reaches it."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("TAP_", "TARGET_", "COV"))}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd, env=keep, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """The bin folder of an environment with the wheels and what they ask for."""
+    folder = tmp_path_factory.mktemp("wheels")
+    run(
+        UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", folder / "dist", cwd=HOUSE
+    )
+    wheels = sorted((folder / "dist").glob("*.whl"))
+    assert len(wheels) == len(list(HOUSE.glob("*/pyproject.toml")))
+    run(UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder / "venv")
+    run(UV, "pip", "install", "--quiet", "--python", folder / "venv", *wheels)
+    run(UV, "pip", "check", "--quiet", "--python", folder / "venv")
+    return folder / "venv" / "bin"
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_an_installed_plugin_says_what_it_is(empty, plugin, tmp_path):
+    """--about and --version answer without settings, network or the checkout."""
+    about = json.loads(run(empty / plugin, "--about", "--format=json", cwd=tmp_path))
+    assert about["name"] == plugin
+    assert plugin in run(empty / plugin, "--version", cwd=tmp_path)
+    assert plugin in run(empty / plugin, "--about", "--format=markdown", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("tap", TAPS)
+def test_an_installed_tap_shows_its_streams(empty, tap, tmp_path):
+    """--discover answers without settings, with the schemas that the wheel carries."""
+    catalog = json.loads(run(empty / tap, "--discover", cwd=tmp_path))
+    assert catalog["streams"]
+    for stream in catalog["streams"]:
+        assert stream["key_properties"]
+        assert stream["schema"]["properties"]
+
+
+def test_the_installed_sandbox_shows_its_help(empty, tmp_path):
+    """The sandbox's page and data are in the wheel's reach, its command starts."""
+    assert "serve" in run(empty / "call-sandbox", "--help", cwd=tmp_path)
+    page = "from importlib.resources import files; print(files('call_sandbox').joinpath('page'))"
+    assert (Path(run(empty / "python", "-c", page, cwd=tmp_path).strip()) / "page.html").is_file()
+
+
+def test_every_package_says_that_it_is_typed_and_licensed(empty):
+    """py.typed and the licence text are in every wheel."""
+    site = next((empty.parent / "lib").glob("python3.*/site-packages"))
+    for folder in HOUSE.glob("*/*/py.typed"):
+        name = folder.parent.name
+        if (folder.parent.parent / "pyproject.toml").is_file():
+            assert (site / name / "py.typed").is_file(), name
+            assert list(site.glob(f"{name}-*.dist-info/licenses/LICENSE")), name
