@@ -231,7 +231,11 @@ class Sender:
             aiohttp.ClientSession(
                 headers=options.headers,
                 proxy=options.proxy,
-                timeout=aiohttp.ClientTimeout(total=options.request_timeout),
+                # A connection that does not come must show as such before the whole time is up:
+                # then nothing was sent.
+                timeout=aiohttp.ClientTimeout(
+                    total=options.request_timeout, connect=options.request_timeout / 2
+                ),
                 connector=aiohttp.TCPConnector(
                     limit=options.max_in_flight, keepalive_timeout=_KEEP_ALIVE
                 ),
