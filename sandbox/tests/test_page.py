@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -97,7 +98,7 @@ def page(browser, sandbox):
 
 
 def until(browser, condition):
-    WebDriverWait(browser, 15, 0.1).until(lambda _: condition())
+    WebDriverWait(browser, 15, 0.1, [StaleElementReferenceException]).until(lambda _: condition())
 
 
 def text(browser, selector):

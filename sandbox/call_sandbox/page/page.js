@@ -24,6 +24,11 @@ function row(head, middle, last, alarm = false) {
   ]);
 }
 
+function rows(body, made, none) {
+  const nothing = element("tr", element("td", none, { colSpan: 3, className: "none" }));
+  body.replaceChildren(...(made.length ? made : [nothing]));
+}
+
 function bars(table, counts) {
   const words = Object.entries(counts).sort((one, other) => other[1] - one[1]);
   const most = Math.max(...Object.values(counts));
@@ -42,23 +47,28 @@ function total(vendor) {
   return `received ${number.format(vendor.total)} calls${vendor.total ? again : ""}`;
 }
 
+// A vendor's card, made once and kept: only its rows are replaced.
 function card(vendor) {
+  const id = `vendor-${vendor.name}`;
+  const known = document.getElementById(id);
+  if (known) return known.closest("section");
   const made = document.getElementById("vendor").content.cloneNode(true).firstElementChild;
-  const title = made.querySelector("h2");
-  title.textContent = vendor.title;
-  title.id = `vendor-${vendor.name}`;
-  made.setAttribute("aria-labelledby", title.id);
-  made.querySelector(".total").textContent = total(vendor);
-  for (const table of made.querySelectorAll(".bars")) bars(table, vendor[table.dataset.chart]);
+  Object.assign(made.querySelector("h2"), { id, textContent: vendor.title });
+  made.setAttribute("aria-labelledby", id);
+  document.getElementById("vendors").append(made);
+  return made;
+}
+
+function fill(vendor) {
+  const shown = card(vendor);
+  shown.querySelector(".total").textContent = total(vendor);
+  for (const table of shown.querySelectorAll(".bars")) bars(table, vendor[table.dataset.chart]);
   const calls = vendor.newest.map((call) => row(
     [call.key, call.when],
     [call.caller, call.status],
     [call.seconds === null ? "–" : number.format(call.seconds), call.times > 1 ? `${call.times} times` : ""],
   ));
-  made.querySelector(".rows tbody").replaceChildren(
-    ...(calls.length ? calls : [element("tr", element("td", "No calls yet.", { colSpan: 3, className: "none" }))]),
-  );
-  return made;
+  rows(shown.querySelector(".rows tbody"), calls, "No calls yet.");
 }
 
 function requests(entries) {
@@ -74,12 +84,8 @@ function show(summary) {
   document.getElementById("now").textContent = `${moment.format(summary.now * 1000)} UTC`;
   const answers = summary.vendors.flatMap((vendor) => Object.values(vendor.answers));
   document.getElementById("count").textContent = number.format(answers.reduce((a, b) => a + b, 0));
-  document.getElementById("vendors").replaceChildren(...summary.vendors.map(card));
-  document.getElementById("requests").replaceChildren(
-    ...(summary.requests.length
-      ? requests(summary.requests)
-      : [element("tr", element("td", "No requests yet.", { colSpan: 3, className: "none" }))]),
-  );
+  summary.vendors.forEach(fill);
+  rows(document.getElementById("requests"), requests(summary.requests), "No requests yet.");
 }
 
 function say(words, lost) {
