@@ -73,8 +73,8 @@ class WindowedStream(CallStream):
         """From when to when this run reads.
 
         The bookmark less the lookback, or ``start_date`` if that is later; to ``end_date`` or the
-        start of the run. A bookmark at or after ``end_date`` is the live pipeline's: this run is
-        a backfill and has nothing to do with it.
+        start of the run. A bookmark after ``end_date`` is the live pipeline's: this run is a
+        backfill and has nothing to do with it.
 
         Returns:
             Start, None for "since ever", and end; aware, whole seconds.
@@ -86,7 +86,7 @@ class WindowedStream(CallStream):
         if start is None:
             start = self.earliest
         bookmark = self._bookmark_moment()
-        if bookmark and (bookmark < end or not self.config.get("end_date")):
+        if bookmark and (bookmark <= end or not self.config.get("end_date")):
             behind = bookmark - timedelta(days=self.config["lookback_days"])
             start = max(start, behind) if start else behind
         return start, end

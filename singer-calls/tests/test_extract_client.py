@@ -1,0 +1,194 @@
+"""Asking a vendor: over real sockets, against the sandbox's INVOX and its faults."""
+
+from __future__ import annotations
+
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from call_sandbox import Sandbox
+from call_sandbox.credentials import INVOX_API_KEY
+from singer_calls.errors import PluginError, SettingsError
+from singer_calls.extract import Client, Patience, TooMuchError
+from singer_calls.extract.client import seconds_to_wait
+
+CALLS = 50
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(calls=CALLS, seed=7) as sandbox:
+        yield sandbox
+
+
+class Asking:
+    """A client whose waits are written down and not waited."""
+
+    def __init__(self, url: str, *, key: str = INVOX_API_KEY, **patience: float) -> None:
+        self.url = url
+        self.waits: list[float] = []
+        self.client = Client(
+            "INVOX",
+            credential="api_key",
+            headers={"X-API-Key": key},
+            patience=Patience(**{"timeout": 0.5, **patience}),
+            sleep=self.sleep,
+            clock=lambda: sum(self.waits),
+            chance=lambda: 1.0,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def calls(self, **options: object) -> list[dict[str, object]]:
+        path = f"{self.url}/invox/api/v2/calls"
+        return list(self.client.array(path, {"from_date": None}, convert=dict, **options))
+
+
+@pytest.fixture
+def asking(sandbox):
+    sandbox.reset()
+    return Asking(sandbox.url)
+
+
+PASSING = [
+    *("408", "413", "425", "429", "500", "502", "503", "504", "599"),
+    *("reset_before_read", "reset_mid_headers", "reset_half_answer", "cut_json", "html"),
+    *("empty", "huge", "binary", "200-with-error", "late 0.9", "slow_drip 30"),
+]
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_what_passes_is_asked_again(sandbox, asking, fault):
+    """Twice the fault, then all calls, each once; the waits double."""
+    sandbox.faults("invox", {"fault": fault, "times": 2})
+    assert len({call["call_id"] for call in asking.calls()}) == CALLS
+    assert sandbox.fired("invox") == {fault: 2}
+    assert asking.waits == [1, 2]
+
+
+@pytest.mark.parametrize("fault", ["503", "html", "reset_half_answer"])
+def test_what_does_not_pass_ends_in_one_sentence(sandbox, asking, fault):
+    """After the tries of the settings, with the vendor's name and what it did."""
+    sandbox.faults("invox", fault)
+    with pytest.raises(PluginError, match=r"^INVOX .*, 5 times in a row: run again later"):
+        asking.calls()
+    assert len(sandbox.journal("invox")) == 5
+
+
+@pytest.mark.parametrize("status", range(201, 600))
+def test_every_status_has_its_row(sandbox, status):
+    """Asked again, or ended by a sentence; the body is never told."""
+    sandbox.reset()
+    sandbox.faults("invox", {"fault": str(status), "times": 1})
+    asking = Asking(sandbox.url)
+    passing = status in {408, 413, 425, 429} or status >= 500
+    if passing:
+        assert len(asking.calls()) == CALLS
+        return
+    with pytest.raises(PluginError) as error:
+        asking.calls()
+    assert f"HTTP {status}" in str(error.value)
+    assert "Injected" not in str(error.value)
+    assert ("api_key" in str(error.value)) == (status in {401, 403})
+
+
+@pytest.mark.parametrize("fault", ["504", "413", "408", "late 0.9", "slow_drip 30"])
+def test_too_much_is_told_to_whoever_can_ask_for_less(sandbox, asking, fault):
+    """At once, without another try."""
+    sandbox.faults("invox", fault)
+    with pytest.raises(TooMuchError):
+        asking.calls(divisible=True)
+    assert len(sandbox.journal("invox")) == 1
+
+
+def test_a_body_that_comes_too_slowly_counts_as_a_timeout(sandbox):
+    """Although each piece comes in time."""
+    sandbox.reset()
+    sandbox.faults("invox", "slow_drip 12")
+    asking = Asking(sandbox.url, timeout=1)
+    asking.client._clock = time.monotonic
+    with pytest.raises(TooMuchError):
+        asking.calls(divisible=True)
+
+
+def test_a_wrong_key_names_its_setting_and_not_itself(sandbox):
+    """Asked once: a wrong key does not become right."""
+    sandbox.reset()
+    with pytest.raises(PluginError, match="check the setting api_key") as error:
+        Asking(sandbox.url, key="wrong-key-4711").calls()
+    assert "4711" not in str(error.value)
+    assert len(sandbox.journal("invox")) == 1
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "zażółć", "\x00"])
+def test_a_key_that_no_header_can_hold_is_a_settings_error(key):
+    """Before anything is asked."""
+    with pytest.raises(SettingsError, match="api_key") as error:
+        Asking("http://127.0.0.1:1", key=key)
+    assert key not in str(error.value)
+
+
+@pytest.mark.parametrize("header", ["7", "0", " 12 "])
+def test_retry_after_is_obeyed(sandbox, asking, header):
+    """The wait is what the vendor asked for, not the backoff."""
+    sandbox.faults("invox", {"fault": f"429 retry-after {header}", "times": 1})
+    assert len(asking.calls()) == CALLS
+    assert asking.waits == [float(header)]
+
+
+def test_a_pause_beyond_the_limit_ends_the_run(sandbox, asking):
+    """With the setting's name; nothing is waited for."""
+    sandbox.faults("invox", "503 retry-after 1000000000")
+    with pytest.raises(PluginError, match=r"retry_after_max \(300 s\): run again later"):
+        asking.calls()
+    assert asking.waits == []
+
+
+NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("120", 120),
+        ("0", 0),
+        ("-5", None),
+        ("soon", None),
+        ("1.5", None),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
+        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0),
+        ("Wed, 21 Oct 2026 07:28:30 -0000", 30),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", None),
+        ("9" * 400, float("inf")),
+        ("²", None),
+    ],
+)
+def test_retry_after_in_every_form(header, expected):
+    """Seconds, an HTTP date, or nothing to go by."""
+    assert seconds_to_wait(header, NOW) == expected
+
+
+def test_nobody_there_is_asked_again_and_then_told():
+    """A refused connection, and a name that does not exist."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for url in (f"http://127.0.0.1:{port}", "http://nowhere.invalid"):
+        asking = Asking(url, tries=2)
+        with pytest.raises(PluginError, match=r"^INVOX could not be reached, 2 times"):
+            asking.calls()
+        assert asking.waits == [1]
+
+
+def test_the_backoff_is_capped_and_jittered():
+    """Full jitter: from nothing to the cap."""
+    asking = Asking("http://127.0.0.1:1", tries=9)
+    with pytest.raises(PluginError):
+        asking.calls()
+    assert asking.waits == [1, 2, 4, 8, 16, 32, 60, 60]
