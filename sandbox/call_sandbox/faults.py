@@ -199,6 +199,9 @@ class Fault:
         raise UnknownFaultError(f"unknown fault {text!r}; known are: {known}")
 
 
+RULE_NUMBERS = frozenset({"probability", "times", "after", "per_call"})
+
+
 @dataclass(slots=True)
 class Rule:
     """A fault for any request of a vendor.
@@ -222,16 +225,18 @@ class Rule:
     hits: Counter[str | None] = field(default_factory=Counter)
 
     @classmethod
-    def parse(cls, told: Mapping[str, Any]) -> Rule:
-        """A rule from JSON: `fault`, and any of the other attributes.
+    def parse(cls, told: object) -> Rule:
+        """A rule from JSON: a bare word, or an object of `fault` and any of the attributes.
 
         Raises:
-            UnknownFaultError: The word or one of the names is unknown.
+            UnknownFaultError: The word, a name or a value is none that a rule has.
         """
-        extra = told.keys() - {"fault", "probability", "times", "after", "per_call"}
-        if extra:
-            raise UnknownFaultError(f"unknown in a fault rule: {', '.join(sorted(extra))}")
-        return cls(**{**told, "fault": Fault.parse(told.get("fault"))})
+        rule: Mapping[str, Any] = told if isinstance(told, Mapping) else {"fault": told}
+        numbers = {name: value for name, value in rule.items() if name != "fault"}
+        for name, value in numbers.items():
+            if name not in RULE_NUMBERS or not isinstance(value, int | float | None):
+                raise UnknownFaultError(f"unknown in a fault rule: {name}={value!r}")
+        return cls(Fault.parse(rule.get("fault")), **numbers)
 
     @property
     def early(self) -> bool:
@@ -270,14 +275,15 @@ class Faults:
         self._scripts: dict[tuple[str, str], deque[Fault]] = {}
         self.fired: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def set_rules(self, vendor: str, rules: Iterable[Mapping[str, Any]]) -> None:
+    def set_rules(self, vendor: str, rules: Iterable[object]) -> None:
         """Replace the rules of a vendor."""
         self.rules[vendor] = [Rule.parse(rule) for rule in rules]
 
     def set_script(self, vendor: str, calls: Mapping[str, Iterable[str]]) -> None:
         """Prescribe the answers of calls: each try takes the next, after the last all is normal."""
-        for key, words in calls.items():
-            self._scripts[vendor, key] = deque(Fault.parse(word) for word in words)
+        self._scripts |= {
+            (vendor, key): deque(map(Fault.parse, words)) for key, words in calls.items()
+        }
 
     def draw(self, vendor: str, key: str | None = None, *, early: bool) -> Fault | None:
         """The fault for a request, before (`early`) or after its body is read."""

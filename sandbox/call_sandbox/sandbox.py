@@ -106,8 +106,7 @@ class Sandbox:
 
     def faults(self, vendor: str, *rules: Mapping[str, Any] | str) -> None:
         """Replace a vendor's fault rules; a bare word is `{"fault": word}`."""
-        told = [{"fault": rule} if isinstance(rule, str) else rule for rule in rules]
-        self._in_loop(lambda: self.state.faults.set_rules(self.state.vendor(vendor).name, told))
+        self._in_loop(lambda: self.state.faults.set_rules(self.state.vendor(vendor).name, rules))
 
     def script(self, vendor: str, calls: Mapping[str, Iterable[str]]) -> None:
         """Prescribe answers: call key -> fault words, one per try."""

@@ -204,6 +204,7 @@ def test_chance_is_fixed_by_seed_and_call_not_by_order():
     [
         "nonsense", "", "600", "99", "late", "late soon", "503 retry-after", "latency -5",
         {"fault": "500", "probabilty": 1}, {"times": 1}, {"fault": 500},
+        {"fault": "500", "times": "2"},
     ],
 )  # fmt: skip
 def test_an_unknown_fault_is_refused_at_once(sandbox, rule):
