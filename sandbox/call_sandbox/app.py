@@ -14,6 +14,7 @@ from call_sandbox.journal import Journal
 from call_sandbox.state import State
 from call_sandbox.vendor import Answer, Ask, Handler, Vendor, World
 from call_sandbox.vendors.impact import Impact
+from call_sandbox.vendors.invoca_ingestion import InvocaIngestion
 from call_sandbox.vendors.invoca_live import InvocaLive
 from call_sandbox.vendors.invox import Invox
 from call_sandbox.vendors.iovox import Iovox
@@ -21,7 +22,7 @@ from call_sandbox.vendors.iovox import Iovox
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VENDORS: tuple[type[Vendor], ...] = (Invox, Impact, Iovox, InvocaLive)
+VENDORS: tuple[type[Vendor], ...] = (Invox, Impact, Iovox, InvocaLive, InvocaIngestion)
 """Every vendor; a new one is a module in `vendors/` and its class here."""
 
 BODY_LIMIT = 64 * 1024 * 1024

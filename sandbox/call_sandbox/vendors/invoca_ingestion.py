@@ -1,0 +1,332 @@
+"""Invoca Call Ingestion: `/api/{version}/calls.json` (vendor docs; facts.md, section 4)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, ClassVar, NamedTuple
+
+from call_sandbox.credentials import INVOCA_TOKEN
+from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+
+DAY = 86400
+VERSION = re.compile(r"20\d\d-\d\d-\d\d")
+SIGNALS_LIMIT = 100
+
+CAMPAIGNS: Mapping[str, str] = {
+    "85": "ExternalOnly", "86": "ExternalOnly", "87": "DirectOnly", "88": "no transcription",
+}  # fmt: skip
+"""Campaigns that the token's user has access to; 85 and 86 are the documents' own."""
+
+SIGNALS = frozenset({
+    "sale", "quote", "free trial", "2yr subscription", "cancellation",
+    "test drive", "complaint", "service", "visit discussed",
+    "positive sentiment", "negative sentiment", "appointment",
+})  # fmt: skip
+"""Signals configured in the network, in lower case: names are matched whatever their case."""
+
+CUSTOM_DATA = frozenset({
+    "channel", "line_of_business", "utm_source", "utm_medium", "utm_campaign", "utm_content",
+    "utm_term", "keyword", "landing_page", "referrer", "device", "gclid", "fbclid", "account",
+    "reason", "client_sentiment", "operator_sentiment", "link_name", "node_name", "category",
+})  # fmt: skip
+"""Partner (API) names of the custom data fields configured in the network."""
+
+LANGUAGES = ("en-US", "en-GB", "es-ES", "fr-FR")
+
+Check = Callable[[Any], bool]
+"""Whether a value is well formed."""
+
+
+def _matches(pattern: str, *types: type) -> Check:
+    whole = re.compile(pattern, re.ASCII)
+    return lambda value: type(value) in types and whole.fullmatch(str(value)) is not None
+
+
+def _is_one_of(*words: object) -> Check:
+    return lambda value: value in words
+
+
+START_TIME = _matches(
+    r"\d{10}|\d{13}|\d{17}"  # epoch, epoch in milliseconds, compressed
+    r"|\d{4}[/-]\d\d[/-]\d\d[T ]\d\d:\d\d:\d\d(\.\d{3})? ?([AP]M|Z|[+-]\d\d:?\d\d)?",
+    str,
+    int,
+)
+"""The documented formats, and those that the documents' examples use."""
+
+DOCUMENTED_NUMBER = _matches(r"(\+1|\+44|\+34)\d{9,10}|\d{10}", str, int)
+ANY_NUMBER = _matches(r"\+\d{8,15}|\d{10}", str, int)
+
+REQUIRED: Mapping[str, Check] = {
+    "external_call_unique_id": _matches(r"\S.*", str, int),
+    "start_time": START_TIME,
+    "destination_phone_number": DOCUMENTED_NUMBER,
+    "calling_phone_number": DOCUMENTED_NUMBER,
+    "advertiser_campaign_id_from_network": _matches(r"\S+", str, int),
+    "call_direction": _is_one_of("inbound", "outbound"),
+    "recording_url": _matches(r"https?://\S+", str),
+}
+OPTIONAL: Mapping[str, Check] = {
+    "recording_filename": _matches(r"\S.*", str),
+    "language_code": _is_one_of(*LANGUAGES),
+    "recording_auth_config_id": _matches(r"\d+", str, int),
+}
+NUMBERS = ("destination_phone_number", "calling_phone_number")
+TRUTH = _is_one_of("true", "false", "1", "0", "yes", "no")
+
+
+class RefusedError(Exception):
+    """A documented 403: the class and the text of its error object."""
+
+    def __init__(self, kind: str, invalid_data: str) -> None:
+        super().__init__(kind)
+        self.problem = {"class": kind, "invalid_data": invalid_data}
+
+
+class Ingested(NamedTuple):
+    """What is kept of a call."""
+
+    content: str
+    at: float
+    page: PageCall
+
+
+class InvocaIngestion(Vendor):
+    """Creates a call once per `external_call_unique_id` of the network."""
+
+    name = "invoca"
+    title = "Invoca Call Ingestion"
+    prefix = "/invoca"
+    serves = False
+    secret_fields = frozenset({"oauth_token"})
+    switches: ClassVar[Mapping[str, Switch]] = {
+        "processing": Switch(
+            "seconds until a call is processed, at most a day; a repetition until then is a 202", 0
+        ),
+        "ingestion": Switch("whether the network may ingest", "enabled", ("enabled", "disabled")),
+        "countries": Switch("accepted phone numbers", "documented", ("documented", "all")),
+        "languages": Switch("accepted language_code", "all", ("all", "en-US")),
+        "recording": Switch(
+            "what names the recording", "url_or_filename", ("url_or_filename", "url")
+        ),
+        "custom_data": Switch("names that don't exist", "refused", ("refused", "dropped")),
+        "errors": Switch("shape of a refusal", "class", ("class", "fields")),
+        "cuid": Switch("whether a 202 and a 409 name the call", "no", ("no", "yes")),
+        "token": Switch("where it is read", "anywhere", ("anywhere", "header")),
+    }
+
+    def reset(self) -> None:
+        """Forget the calls received."""
+        super().reset()
+        self.calls: dict[str, Ingested] = {}
+        self.recent: deque[str] = deque(maxlen=100)
+
+    def paths(self) -> Mapping[str, Handler]:
+        """One path, in any version."""
+        return {"/api/{version}/calls.json": self.ingest}
+
+    def key(self, ask: Ask) -> str | None:
+        """The id of the call in its source."""
+        call = ask.json.get("call") if isinstance(ask.json, dict) else None
+        key = call.get("external_call_unique_id") if isinstance(call, dict) else None
+        return None if key is None else str(key)
+
+    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+        """Invoca's error object; the bodies of 400, 401 and 409 are not documented."""
+        del ask
+        kinds = {403: "InvalidInput", 404: "RecordNotFound", 500: "InternalServiceError"}
+        body: object = {"error": message}
+        if status in kinds:
+            body = {"errors": {"class": kinds[status], "invalid_data": message}}
+        return _answer(status, body)
+
+    def ingest(self, ask: Ask) -> Answer:
+        """Check one call and create it, unless it is there."""
+        if ask.method not in {"POST", "PUT"}:
+            return self.refuse(ask, 404, "No such route")
+        if not VERSION.fullmatch(ask.match.get("version", "")):
+            return self.refuse(ask, 400, "Invalid API version for route")
+        if INVOCA_TOKEN not in self._tokens(ask):
+            return self.refuse(ask, 401, "NotAuthorized")
+        try:
+            call = self._checked(ask.json)
+        except RefusedError as error:
+            return _answer(403, {"errors": self._shaped(error.problem)})
+        return self._create(str(call["external_call_unique_id"]), call, ask.json)
+
+    def _tokens(self, ask: Ask) -> set[object]:
+        tokens: set[object] = {ask.headers.get("Authorization")}
+        if self.switch["token"] == "anywhere":  # noqa: S105
+            body = ask.json.get("oauth_token") if isinstance(ask.json, dict) else None
+            tokens |= {value for name, value in ask.query if name == "oauth_token"} | {str(body)}
+        return tokens
+
+    def _create(self, key: str, call: Mapping[str, Any], sent: Mapping[str, Any]) -> Answer:
+        content = json.dumps({k: v for k, v in sent.items() if k != "oauth_token"}, sort_keys=True)
+        if (known := self.calls.get(key)) is not None:
+            # The documents say of 202 that the request, of 409 that the id came before: the same
+            # call while it is under way, and any other use of its id (facts.md 4.5).
+            cuid = {"cuid": _cuid(key)} if self.switch["cuid"] == "yes" else {}
+            if known.content == content and not self._processed(known):
+                return _answer(202, cuid)
+            return _answer(409, cuid)
+        page = PageCall(
+            key=key,
+            when=str(call["start_time"]),
+            caller=mask(str(call["calling_phone_number"])),
+            status="processing",
+            seconds=None,
+        )
+        self.calls[key] = Ingested(content, self.world.now, page)
+        self.recent.append(key)
+        self.books[key] += 1
+        return _answer(201, {"cuid": _cuid(key)}, processed=True)
+
+    def _processed(self, call: Ingested) -> bool:
+        return self.world.now >= call.at + min(int(self.switch["processing"]), DAY)
+
+    def _checked(self, sent: Any) -> Mapping[str, Any]:  # noqa: ANN401
+        call = sent.get("call") if isinstance(sent, dict) else None
+        if not isinstance(call, dict) or not call:
+            raise RefusedError("RecordInvalid", "Validation failed: 'call' is required")
+        if self.switch["ingestion"] == "disabled":
+            raise RefusedError(
+                "UnauthorizedOperation",
+                "You do not have permissions to perform the requested operation.",
+            )
+        signals, custom_data = sent.get("signals", []), sent.get("custom_data", [])
+        if isinstance(signals, list) and len(signals) > SIGNALS_LIMIT:
+            raise RefusedError("RecordInvalid", "Validation failed: Signals are limited to 100")
+        problems = [
+            *_unsupported("the request", sent, {"call", "signals", "custom_data", "oauth_token"}),
+            *self._problems(call),
+            *_signal_problems(signals),
+            *self._custom_data_problems(custom_data),
+        ]
+        if problems:
+            raise RefusedError("InvalidInput", "; ".join(problems))
+        _check_campaign(str(call["advertiser_campaign_id_from_network"]))
+        return call
+
+    def _problems(self, call: Mapping[str, Any]) -> list[str]:
+        rules = {**REQUIRED, **OPTIONAL}
+        required = set(REQUIRED)
+        if self.switch["countries"] == "all":
+            rules |= dict.fromkeys(NUMBERS, ANY_NUMBER)
+        if self.switch["languages"] != "all":
+            rules["language_code"] = _is_one_of(self.switch["languages"])
+        if self.switch["recording"] == "url":
+            del rules["recording_filename"]
+        elif call.get("recording_filename"):
+            required.remove("recording_url")
+        missing = [name for name in REQUIRED if name in required and call.get(name) in (None, "")]
+        return [
+            *(f"'{name}' is required" for name in missing),
+            *_unsupported("'call'", call, rules.keys()),
+            *(
+                f"'{name}' is invalid"
+                for name, value in call.items()
+                if name in rules and value not in (None, "") and not rules[name](value)
+            ),
+        ]
+
+    def _custom_data_problems(self, fields: Any) -> list[str]:  # noqa: ANN401
+        if not _is_hashes(fields):
+            return ["'custom_data' must be an array of hashes"]
+        problems = _names("custom_data", fields, {"name", "value"})
+        if self.switch["custom_data"] == "refused":
+            problems += [
+                f"custom_data[{n}] 'name' does not exist"
+                for n, field in enumerate(fields)
+                if field.get("name") and field["name"] not in CUSTOM_DATA
+            ]
+        return problems + [
+            f"custom_data[{n}] 'value' is required"
+            for n, field in enumerate(fields)
+            if field.get("value") in (None, "")
+        ]
+
+    def _shaped(self, problem: Mapping[str, str]) -> Mapping[str, Any]:
+        if self.switch["errors"] == "class" or problem["class"] != "InvalidInput":
+            return problem
+        # As Invoca's RingPool API does.
+        texts = problem["invalid_data"].split("; ")
+        return {re.findall(r"\w+", text)[0]: [text] for text in texts}
+
+    def newest(self, count: int) -> list[PageCall]:
+        """The calls received last."""
+        return [self._page(self.calls[key]) for key in [*self.recent][: -count - 1 : -1]]
+
+    def statuses(self) -> Mapping[str, int]:
+        """Calls by whether they are processed."""
+        return Counter(self._page(call).status for call in self.calls.values())
+
+    def _page(self, call: Ingested) -> PageCall:
+        return replace(call.page, status="processed" if self._processed(call) else "processing")
+
+
+def _check_campaign(campaign: str) -> None:
+    kind = CAMPAIGNS.get(campaign)
+    if kind is None:
+        raise RefusedError("UnauthorizedAdvertiser", "You do not have access to this advertiser")
+    wrong = {
+        "DirectOnly": "campaign must be for external calls only",
+        "no transcription": "campaign must have transcription enabled",
+    }
+    if kind in wrong:
+        raise RefusedError("call.advertiser_campaign_id_from_network", wrong[kind])
+
+
+def _is_hashes(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _unsupported(where: str, sent: Mapping[str, Any], known: Any) -> list[str]:  # noqa: ANN401
+    unknown = [name for name in sent if name not in known]
+    text = f"The following params in {where} are not supported in this version: "
+    return [text + ", ".join(unknown)] if unknown else []
+
+
+def _names(what: str, items: list[dict[str, Any]], known: set[str]) -> list[str]:
+    """What the Signal API says of lists like these (facts.md 4.3)."""
+    unknown = {name: None for item in items for name in item if name not in known}
+    names = Counter(str(item.get("name")).casefold() for item in items)
+    twice = [
+        f"{what}[{n}]"
+        for n, item in enumerate(items)
+        if item.get("name") and names[str(item["name"]).casefold()] > 1
+    ]
+    return [
+        *_unsupported(f"'{what}'", unknown, ()),
+        *(
+            f"{what}[{n}] 'name' is required"
+            for n, item in enumerate(items)
+            if not item.get("name")
+        ),
+        *([f"'name' for {' and '.join(twice)} must be unique"] if twice else []),
+    ]
+
+
+def _signal_problems(signals: Any) -> list[str]:  # noqa: ANN401
+    if not _is_hashes(signals):
+        return ["'signals' must be an array of hashes"]
+    problems = _names("signals", signals, {"name", "value"})
+    for n, signal in enumerate(signals):
+        if signal.get("name") and str(signal["name"]).casefold() not in SIGNALS:
+            problems.append(f"signals[{n}] 'name' does not exist")
+        if not TRUTH(str(signal.get("value", True)).casefold()):
+            problems.append(f"signals[{n}] 'value' must be true or false")
+    return problems
+
+
+def _cuid(key: str) -> str:
+    return blake2b(key.encode(), digest_size=8).hexdigest().upper()
+
+
+def _answer(status: int, body: object, *, processed: bool = False) -> Answer:
+    return Answer(status, json.dumps(body).encode() if body else b"", processed=processed)
