@@ -143,7 +143,8 @@ class Iovox:
                 latest = max(latest, call["call_start"] or "")
                 yield call
             following = asked_from(from_utc_text(latest), self._zone) if latest else start
-            if not whole or ids == before:  # past the end, iovox might repeat the last page
+            # Unknown is what a page past the end holds: perhaps the last page again.
+            if not whole or (page > 1 and ids == before):
                 return
             start, page = (following, 1) if following > start else (start, page + 1)
             before = ids

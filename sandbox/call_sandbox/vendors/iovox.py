@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice
+from operator import itemgetter
+from random import Random
 from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
@@ -44,6 +46,9 @@ ERROR_FORM: Mapping[str, Callable[[int, str], tuple[str, str]]] = {
     "json": lambda _, text: (json.dumps({"error": text}), "application/json"),
     "text": lambda _, text: (text, "text/plain"),
 }
+
+Found = tuple[str, Callable[[], dict[str, Any]]]
+"""Local start of a call, and what makes its row."""
 
 DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: (\d\d(?::\d\d){0,2}))?")
 
@@ -80,6 +85,7 @@ class Iovox(Vendor):
         "category_list": Switch("a comma in a category list means", "or", ("or", "and")),
         "ties": Switch("so many calls share a second; 0 leaves them as generated", 0),
         "arrivals": Switch("one in so many calls is listed some requests late; 0 is none", 0),
+        "tick": Switch("seconds that pass with each request", 0),
         "row_cap": Switch("a limit above this: 504; 0 is no cap", 0),
     }
 
@@ -118,6 +124,7 @@ class Iovox(Vendor):
         if cap and asked.limit > cap:
             return self.refuse(ask, 504, "Gateway Time-out")
         self.served += 1
+        self.world.now += self.switch["tick"]
         page = [self._shown(row, asked) for row in self._page(asked)]
         return Answer(body=json.dumps(page, separators=(",", ":")).encode())
 
@@ -140,41 +147,45 @@ class Iovox(Vendor):
         return datetime.fromtimestamp(self.world.now, zone).date().isoformat()
 
     def _page(self, asked: Asked) -> Iterator[dict[str, Any]]:
-        rows = self._rows(asked)
-        descending = asked.direction == "DESC"
-        if self.switch["tie_order"] == "shuffled":
-            rows = iter(sorted(rows, key=lambda shown: hash((shown["id"], self.served))))
-        if not self._by_number(asked):
+        found = self._found(asked)
+        if asked.by == "call_start":
+            rows = self._passing(sorted(found, key=itemgetter(0)), asked)
+        else:
             by = FIELDS[asked.by][1]
-            rows = iter(sorted(rows, key=lambda shown: str(shown.get(by, ""))))
-        if descending:
+            rows = iter(sorted(self._passing(found, asked), key=lambda row: str(row.get(by, ""))))
+        if asked.direction == "DESC":
             rows = iter(list(rows)[::-1])
         first = (asked.page - 1) * asked.limit
         if self.switch["past_end"] == "last":
-            found = list(rows)
-            first = min(first, max(0, (len(found) - 1) // asked.limit * asked.limit))
-            rows = iter(found)
+            every = list(rows)
+            first = min(first, max(0, (len(every) - 1) // asked.limit * asked.limit))
+            rows = iter(every)
         return islice(rows, first, first + asked.limit)
 
-    def _by_number(self, asked: Asked) -> bool:
-        """Whether the calls' own order is the asked one: not where the clocks are set back."""
-        zone = ZoneInfo(self.switch["timezone"])
-        begin, end = (datetime.fromtimestamp(moment, zone).utcoffset() for moment in asked.around())
-        return asked.by == "call_start" and begin == end and self.switch["tie_order"] == "stable"
-
-    def _rows(self, asked: Asked) -> Iterator[dict[str, Any]]:
-        """The rows that the request asks for, by the number of the call."""
-        exclusive = self.switch["end_date"] == "exclusive"
+    def _passing(self, found: Iterable[Found], asked: Asked) -> Iterator[dict[str, Any]]:
+        """The rows that pass the filters, made one by one."""
         every = self.switch["category_list"] == "and"
-        for local, shown in self._all(asked):
-            if local < asked.first or local > asked.last or (exclusive and local == asked.last):
-                continue
-            found = shown()
-            if all(FILTERS[name](found, value, every) for name, value in asked.filters.items()):
-                yield found
+        filters = asked.filters.items()
+        rows = (row() for _, row in found)
+        return (row for row in rows if all(FILTERS[name](row, v, every) for name, v in filters))
 
-    def _all(self, asked: Asked) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-        """Local start and row of all calls in the range, cut a day wide."""
+    def _found(self, asked: Asked) -> list[Found]:
+        """Local start and row of all calls between the dates, by their number or shuffled."""
+        exclusive = self.switch["end_date"] == "exclusive"
+        found = [
+            (local, row)
+            for local, row in self._around(asked)
+            if asked.first <= local <= asked.last and not (exclusive and local == asked.last)
+        ]
+        if self.switch["tie_order"] == "shuffled":
+            Random(self.served).shuffle(found)  # noqa: S311
+        return found
+
+    def _around(self, asked: Asked) -> Iterator[Found]:
+        """All calls from a day before the first date to a day after the last.
+
+        The vendor compares bare local times, so a repeated hour matches twice.
+        """
         if self.switch["calls"] == "documented":
             for call in reversed(documented()):
                 yield call["call_start"], partial(dict, call)
@@ -185,7 +196,7 @@ class Iovox(Vendor):
         high = min(self.world.started(), calls.first_after(end) + ties)
         zone = ZoneInfo(self.switch["timezone"])
         for number in range(low, high):
-            start = calls.start(number - number % ties) if ties > 1 else calls.start(number)
+            start = calls.start(number - number % ties)
             if self._listed(number, start):
                 local = datetime.fromtimestamp(start, zone).replace(tzinfo=None).isoformat(" ")
                 yield local, partial(self._row, number, start)

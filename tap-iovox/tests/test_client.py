@@ -1,0 +1,200 @@
+"""Pages, their size, and calls that move under them."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import requests
+
+from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
+from singer_calls.errors import PluginError
+
+FEW = {"calls": ["id", "call_result"]}
+
+
+def listed(bench):
+    """The ids that the vendor lists now, asked for without the tap."""
+    ids, page = [], 1
+    while True:
+        rows = requests.get(
+            f"{bench.sandbox.url}/iovox/rest/v1/calls/insights",
+            headers={"username": IOVOX_USERNAME, "secureKey": IOVOX_SECURE_KEY},
+            params={
+                "start_date": "2025-01-01",
+                "order": "call_start_ASC",
+                "response_fields": "id",
+                "limit": 20000,
+                "page": page,
+            },
+            timeout=30,
+        ).json()
+        ids += [str(row["id"]) for row in rows]
+        page += 1
+        if len(rows) < 20000:
+            return ids
+
+
+def test_50_000_calls_over_8_pages_while_calls_arrive(bench_of):
+    """500 calls share each second, an hour passes with each page: every call once, none missed."""
+    with bench_of(calls=50_000, seed=11) as bench:
+        bench.sandbox.switches("iovox", ties=500, tick=3600)
+        before = len(listed(bench))
+        bench.sandbox.reset()
+        ids = bench.run(FEW, page_size=7000).ids
+        bench.sandbox.switches("iovox", tick=0)
+        pages = bench.asked()
+        vendor = listed(bench)
+    assert len(pages) == 8
+    assert len(vendor) > before
+    assert Counter(ids) == Counter(vendor)
+
+
+def test_killed_and_resumed_no_call_is_missing(bench_of, tmp_path):
+    """SIGKILL at five random places; the next run takes the last STATE that came out."""
+    seed = random.randrange(10**6)  # noqa: S311
+    print(f"seed {seed}")  # noqa: T201 (shown when the test fails)
+    chance = random.Random(seed)  # noqa: S311
+    with bench_of(calls=50_000, seed=12) as bench:
+        bench.sandbox.switches("iovox", ties=500)
+        files = {name: tmp_path / f"{name}.json" for name in ("config", "catalog", "state")}
+        settings = bench.settings(page_size=2000, window_days=7, lookback_days=0)
+        files["config"].write_text(json.dumps(settings))
+        files["catalog"].write_text(json.dumps(bench.catalog(FEW)))
+        files["state"].write_text("{}")
+        command = [sys.executable, "-m", "tap_iovox"]
+        for name, file in files.items():
+            command += [f"--{name}", str(file)]
+        seen, bookmarks = set(), []
+        for lines in [*(chance.randrange(1, 12_000) for _ in range(5)), None]:
+            with subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            ) as tap:
+                for count, line in enumerate(tap.stdout):
+                    if count == lines:
+                        tap.send_signal(signal.SIGKILL)
+                        break
+                    message = json.loads(line)
+                    if message["type"] == "RECORD":
+                        seen.add(message["record"]["id"])
+                    elif message["type"] == "STATE":
+                        files["state"].write_text(json.dumps(message["value"]))
+                        bookmarks.append(
+                            message["value"]["bookmarks"]["calls"]["replication_key_value"]
+                        )
+            assert tap.returncode == (0 if lines is None else -signal.SIGKILL)
+        vendor = listed(bench)
+    assert seen == set(vendor)
+    assert bookmarks == sorted(bookmarks)
+
+
+def test_calls_listed_late_shift_no_page(bench_of):
+    """Whatever was listed when the reading began is emitted once; the rest comes with the next."""
+    with bench_of(calls=5000, seed=13) as bench:
+        bench.sandbox.switches("iovox", ties=3, arrivals=20)
+        at_first = set(listed(bench))
+        bench.sandbox.reset()
+        first = bench.run(FEW, page_size=700)
+        second = bench.run(FEW, page_size=700, state=first.states[-1], lookback_days=100)
+        everything = set(listed(bench))
+    assert len(first.ids) == len(set(first.ids))
+    assert at_first <= set(first.ids)
+    assert at_first < everything == set(second.ids)
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"end_date": "inclusive"},
+        {"end_date": "exclusive"},
+        {"past_end": "last"},
+        {"tie_order": "shuffled", "ties": 7},
+        {"ties": 250, "past_end": "last"},
+        {"timezone": "UTC"},
+        {"timezone": "Europe/Bucharest"},
+    ],
+    ids=str,
+)
+def test_no_unknown_of_the_vendor_loses_or_doubles_a_call(bench, switches):
+    """With small pages and windows, the days on which the clocks change among them."""
+    bench.sandbox.switches("iovox", **switches)
+    zone = switches.get("timezone", "Europe/London")
+    output = bench.run(FEW, page_size=100, window_days=6, timezone=zone)
+    assert Counter(output.ids) == Counter(listed(bench))
+
+
+def test_a_second_larger_than_a_page_is_read_by_page_numbers(bench):
+    """All 600 calls in two seconds, 100 at a time."""
+    bench.sandbox.switches("iovox", ties=400)
+    assert Counter(bench.run(FEW, page_size=100).ids) == Counter(listed(bench))
+    assert max(int(query["page"]) for query in bench.asked()) > 3
+
+
+def test_the_page_shrinks_until_it_is_answered_and_grows_back(bench):
+    """HTTP 504 above 200 calls a page: halved, then a quarter more with each page."""
+    bench.sandbox.switches("iovox", row_cap=200)
+    output = bench.run(FEW, page_size=800)
+    limits = [int(query["limit"]) for query in bench.asked()]
+    bench.sandbox.switches("iovox", row_cap=0)
+    assert limits[:4] == [800, 400, 200, 250]
+    assert Counter(output.ids) == Counter(listed(bench))
+
+
+@pytest.mark.parametrize("fault", ["late 3", "504 retry-after 0", "408", "slow_drip 40"])
+def test_a_page_that_takes_too_long_is_asked_for_in_halves(bench, fault):
+    """As a 504 is; the calls are all there."""
+    expected = bench.run(FEW).ids
+    bench.sandbox.reset()
+    bench.sandbox.faults("iovox", {"fault": fault, "times": 1})
+    output = bench.run(FEW, page_size=2000, request_timeout=1)
+    assert [int(query["limit"]) for query in bench.asked()][:2] == [2000, 1000]
+    assert output.ids == expected
+
+
+def test_the_smallest_page_is_tried_again_and_then_ends_the_run(bench):
+    """One sentence, with the tries that were made."""
+    bench.sandbox.faults("iovox", "504 retry-after 0")
+    with pytest.raises(PluginError, match="iovox answered HTTP 504, 2 times in a row"):
+        bench.run(FEW, page_size=400, backoff_max_tries=2)
+    limits = [int(query["limit"]) for query in bench.asked()]
+    assert limits == [400, 200, 100, 100]
+
+
+def test_pages_with_transcriptions_begin_small(bench):
+    """An eighth, and grow."""
+    bench.run({"calls": ["transcriptions"]}, page_size=800)
+    assert [int(query["limit"]) for query in bench.asked()][:4] == [100, 125, 156, 195]
+    bench.sandbox.reset()
+    bench.run({"calls": ["tags"]}, page_size=800)
+    assert [int(query["limit"]) for query in bench.asked()] == [800]
+
+
+def test_without_a_start_date_reading_begins_with_the_first_call(bench):
+    """The vendor's own default is the current month; one small request finds the oldest call."""
+    output = bench.run(FEW, start_date=None, window_days=7)
+    first, second, *_ = bench.asked()
+    assert (first["limit"], first["start_date"]) == ("1", "2000-01-01 00:00:00")
+    assert "end_date" not in first
+    assert second["start_date"] > "2025-09"
+    assert Counter(output.ids) == Counter(listed(bench))
+
+
+def test_no_calls_at_all_is_no_error(bench_of):
+    """Nothing is emitted, with or without a start."""
+    with bench_of(calls=0) as bench:
+        assert bench.run(start_date=None).ids == []
+        assert bench.run().ids == []
+
+
+def test_the_rate_limit_holds_for_all_pages(bench):
+    """Headers carry both credentials; nothing of them is in the query."""
+    bench.run(FEW, page_size=300)
+    for query in bench.asked():
+        assert {*query} == {"order", "response_fields", "start_date", "end_date", "limit", "page"}
+        assert query["order"] == "call_start_ASC"
+        assert IOVOX_SECURE_KEY not in json.dumps(query)
