@@ -1,0 +1,221 @@
+"""Fault 5: answers that ask to wait, say no, or say nothing; and what must not wait for them."""
+
+from __future__ import annotations
+
+import json
+import time
+from email.utils import formatdate
+
+import pytest
+
+CALLS = 20
+MARKED = 8
+
+
+def attempts(bench, number):
+    """The journal of one call."""
+    return [entry for entry in bench.journal() if entry["key"] == bench.key(number)]
+
+
+@pytest.mark.parametrize(
+    ("header", "at_least", "below"),
+    [
+        ("retry-after 1", 1, 3),
+        ("retry-after 0", 0, 2),
+        ("x-ratelimit-reset 1", 1, 3),
+        ("retry-after garbage", 0, 3),
+        ("retry-after -5", 0, 3),
+        ("retry-after Sun, 06 Nov 1994 08:49:37 GMT", 0, 2),
+        ("retry-after {date}", 1, 5),
+        ("x-ratelimit-reset {epoch}", 1, 5),
+    ],
+)
+def test_every_form_of_a_wish_to_wait_is_granted(bench, header, at_least, below):
+    """The call comes again when the vendor said, and once."""
+    # The target needs a second to start, then two are left at least.
+    soon = int(time.time()) + 4
+    word = "429 " + header.format(date=formatdate(soon, usegmt=True), epoch=soon)
+    bench.script([bench.key(MARKED)], word)
+    run = bench.run(bench.calls(CALLS))
+    assert run.code == 0
+    assert bench.fired(word) == 1
+    first, second = attempts(bench, MARKED)
+    assert at_least <= second["at"] - first["at"] < below
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+def test_a_wish_beyond_retry_after_max_ends_the_run(bench):
+    """Nobody waits thirty years; STATE holds what is true, and the next run does the rest."""
+    bench.script([bench.key(MARKED)], "429 retry-after 1000000000")
+    run = bench.run(bench.calls(CALLS), max_in_flight=1)
+    assert run.code == 1
+    (sentence,) = run.sentences
+    assert "retry_after_max" in sentence
+    assert bench.bookmark == 5
+    assert len(bench.journal()) == MARKED + 1
+
+    bench.resume(CALLS)
+
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+def test_a_429_pauses_everyone(bench):
+    """From the moment of its answer no request starts before the pause is over."""
+    bench.sandbox.faults("impact", "latency 20")
+    bench.script([bench.key(MARKED)], "429 retry-after 2")
+    assert bench.run(bench.calls(60), max_in_flight=4).code == 0
+    assert bench.fired("429 retry-after 2") == 1
+    refused, _ = attempts(bench, MARKED)
+    told = refused["at_monotonic"] + refused["duration"]
+    during = [e for e in bench.journal() if told + 0.05 < e["at_monotonic"] < told + 1.95]
+    assert not during
+    assert bench.books == dict.fromkeys(bench.keys(60), 1)
+
+
+def test_a_503_with_retry_after_pauses_its_call_alone(bench):
+    """All others are through before it comes again."""
+    bench.script([bench.key(MARKED)], "503 retry-after 2")
+    assert bench.run(bench.calls(60), max_in_flight=2).code == 0
+    assert bench.fired("503 retry-after 2") == 1
+    first, second = attempts(bench, MARKED)
+    assert second["at_monotonic"] - first["at_monotonic"] >= 2
+    assert len(bench.journal()) == second["n"] == 61
+    others = [e["at_monotonic"] for e in bench.journal() if e["key"] != bench.key(MARKED)]
+    assert max(others) < first["at_monotonic"] + 1.9
+
+
+def test_a_run_of_5xx_is_overcome(bench):
+    """Two in a row, for every call, are two waits."""
+    bench.script(bench.keys(5), "500", "503")
+    assert bench.run(bench.calls(5)).code == 0
+    assert (bench.fired("500"), bench.fired("503")) == (5, 5)
+    assert bench.books == dict.fromkeys(bench.keys(5), 1)
+
+
+def test_a_vendor_that_stays_down_ends_the_run_and_costs_no_call(bench):
+    """The calls are not rejected for it, and come again."""
+    bench.script([bench.key(MARKED)], "500", "501", "503")
+    run = bench.run(bench.calls(CALLS), max_in_flight=1)
+    assert run.code == 1
+    (sentence,) = run.sentences
+    assert "3 times in a row" in sentence
+    assert len(attempts(bench, MARKED)) == 3
+    assert bench.bookmark == 5
+    assert not bench.rejected.exists()
+
+    bench.resume(CALLS)
+
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+def test_refused_credentials_in_mid_run_end_it_with_what_is_settled(bench):
+    """One sentence, though many calls were refused at once."""
+    bench.sandbox.faults("impact", {"fault": "401", "after": 12})
+    run = bench.run(bench.calls(60), max_in_flight=4)
+    assert run.code == 1
+    (sentence,) = run.sentences
+    assert "credentials" in sentence
+    assert 1 <= bench.fired("401") <= 4
+    assert bench.bookmark == len(bench.books) - len(bench.books) % 5
+    bench.settled_before(run)
+    assert not bench.rejected.exists()
+    bench.sandbox.faults("impact")
+
+    bench.resume(60)
+
+    assert bench.books == dict.fromkeys(bench.keys(60), 1)
+
+
+def test_wrong_credentials_are_not_shown(bench):
+    """The sentence names the settings, not what is in them."""
+    run = bench.run(bench.calls(CALLS), password="planted-token-5d1f")
+    assert run.code == 1
+    assert "username and password" in run.sentences[0]
+    assert not bench.books
+    assert bench.bookmark == 0
+
+
+@pytest.mark.parametrize("word", ["400", "402", "409", "413", "422", "200-with-error"])
+def test_a_call_that_the_vendor_refuses_is_set_aside_and_the_rest_is_delivered(bench, word):
+    """In the rejected file it is the original, with the reason."""
+    bench.script([bench.key(MARKED)], word)
+    run = bench.run(bench.calls(CALLS))
+    assert run.code == 0
+    assert bench.fired(word) == 1
+    assert bench.bookmark == CALLS
+    ((key, mark),) = bench.set_aside("rejected").items()
+    assert key == bench.key(MARKED)
+    assert (mark["outcome"], mark["status"], mark["attempts"]) == ("rejected", int(word[:3]), 1)
+    assert bench.in_ledger("rejected") == {key}
+    assert bench.books.keys() == bench.keys(CALLS) - {key}
+
+    (file,) = bench.files("rejected")
+    assert file.stat().st_mode & 0o777 == 0o600
+    lines = [json.loads(line) for line in file.read_bytes().splitlines()]
+    original = json.loads(bench.record(MARKED))
+    del lines[1]["record"]["rejected"]
+    assert lines[1] == original
+    assert bench.run([], "--input", str(file)).code == 0
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+def test_state_never_precedes_its_calls_however_answers_are_shuffled(bench):
+    """Each STATE's arrival against the journal; and STATE flows while calls do."""
+    bench.sandbox.faults(
+        "impact", {"fault": "late 0.4", "probability": 0.02}, {"fault": "latency 1-60"}
+    )
+    calls = 1500
+    run = bench.run(bench.calls(calls, every=1), max_in_flight=16)
+    assert run.code == 0
+    assert bench.fired("late 0.4")
+    order = [entry["key"] for entry in sorted(bench.journal(), key=lambda e: e["duration"])]
+    assert order != sorted(order)
+    assert len(run.states) >= 4
+    bench.settled_before(run)
+    assert bench.bookmark == calls
+    gaps = [b[0] - a[0] for a, b in zip(run.states, run.states[1:], strict=False)]
+    assert max(gaps) < 1.5
+
+
+def test_the_rejected_may_not_be_too_many(bench):
+    """Past max_rejected_percent the run fails early, names the file, and the rest comes later."""
+    bench.sandbox.faults("impact", "400")
+    run = bench.run(bench.calls(1000), max_rejected_percent=20, max_in_flight=4)
+    assert run.code == 1
+    (sentence,) = run.sentences
+    assert "max_rejected_percent" in sentence
+    assert str(bench.files("rejected")[0]) in sentence
+    assert 100 <= len(bench.journal()) < 250
+    assert bench.bookmark == len(bench.set_aside("rejected")) // 5 * 5
+
+
+def test_the_rejected_of_a_short_run_are_counted_at_its_end(bench):
+    """Three of ten are more than 20 percent, two are not; all are settled all the same."""
+    bench.script(bench.keys(3), "400", "400")
+    run = bench.run(bench.calls(10), max_rejected_percent=20)
+    assert bench.fired("400") == 3
+    assert run.code == 1
+    assert "max_rejected_percent" in run.sentences[0]
+    assert bench.bookmark == 10
+    assert bench.run(bench.calls(10), max_rejected_percent=30).code == 0
+
+
+def test_held_calls_count_as_the_rejected_do(bench):
+    """A vendor that answers nothing clear is no success."""
+    bench.script(bench.keys(3), "empty")
+    run = bench.run(bench.calls(10), max_rejected_percent=20)
+    assert bench.fired("empty") == 3
+    assert run.code == 1
+    assert bench.held == bench.keys(3)
+
+
+def test_on_error_fail_ends_the_run_at_the_first_rejected_call(bench):
+    """It is in the file, STATE is past it, what comes after is not sent."""
+    bench.script([bench.key(9)], "400")
+    run = bench.run(bench.calls(CALLS), on_error="fail", max_in_flight=1)
+    assert run.code == 1
+    (sentence,) = run.sentences
+    assert "on_error" in sentence
+    assert bench.set_aside("rejected").keys() == {bench.key(9)}
+    assert bench.bookmark == 10
+    assert len(bench.journal()) == 10
