@@ -96,6 +96,9 @@ class Elements(CallStream):
         """None of its own: ``Calls`` reads, and calls ``emit``."""
         return iter(())
 
+    def finalize_state_progress_markers(self, *_: object) -> None:
+        """No state of its own: the bookmark is that of ``Calls``."""
+
     def begin(self) -> None:
         """Write the schema."""
         self._write_schema_message()
