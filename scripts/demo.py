@@ -33,7 +33,10 @@ BIN = Path(sys.executable).parent
 HOURS = 24
 CALLS = 600
 DAYS = 30
-COLUMNS = ("read", "filtered", "accepted", "duplicate", "unchanged", "rejected", "held")
+COLUMNS = (
+    *("read", "filtered", "accepted", "duplicate"),
+    *("unchanged", "changed", "rejected", "held"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,34 +58,76 @@ class Delivery:
     prefix: str = ""
 
 
-def _has_ended(call: Mapping[str, Any]) -> bool:
+SUPPORTED = ("1", "44", "34")  # calling codes that Invoca documents
+
+
+def _final(call: Mapping[str, Any]) -> bool:
     return bool(call["status"] != "Calling")
 
 
-DELIVERIES = (Delivery("invox-to-impact", "invox", "impact", _has_ended),)
-WAREHOUSES = ("invox-to-warehouse",)
-PLUGINS = ("tap-invox", "target-impact-calls", "target-jsonl")
+def _final_and_recorded(call: Mapping[str, Any]) -> bool:
+    numbers = (call.get("caller") or "", call.get("destinationnumber") or "")
+    british = all(number.startswith("+44") for number in numbers)
+    return _final(call) and bool(call.get("recording_uri")) and british
 
 
-def environment(url: str) -> dict[str, str]:
-    """What Meltano runs with: the example's credentials, this demo's state, none of the user's."""
-    lines = (HOUSE / ".env.example").read_text(encoding="utf-8").splitlines()
-    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    ours = {
-        "SANDBOX_URL": url,
-        "LEDGER_URL": f"sqlite:///{DEMO / 'calls.ledger.db'}",
-        "REJECTED_PATH": str(DEMO / "rejected"),
-        "OUTPUT_PATH": str(DEMO / "output"),
-        "MELTANO_DATABASE_URI": f"sqlite:///{DEMO / 'meltano.db'}",
-        "MELTANO_ENVIRONMENT": "sandbox",
-        "NO_COLOR": "1",
-    }
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MELTANO_", "TAP_", "TARGET_"))
-    }
-    return kept | example | ours
+def _recorded(call: Mapping[str, Any]) -> bool:
+    numbers = (call["call_origin"], call["call_destination"])
+    return call["has_recording"] == "TRUE" and all(n.startswith(SUPPORTED) for n in numbers)
+
+
+DELIVERIES = (
+    Delivery("invox-to-impact", "invox", "impact", _final),
+    Delivery("invox-to-invoca", "invox", "invoca", _final_and_recorded, "invox:"),
+    Delivery("iovox-to-invoca", "iovox", "invoca", _recorded, "iovox:"),
+)
+WAREHOUSES = ("invox-to-warehouse", "iovox-to-warehouse")
+PLUGINS = ("tap-invox", "tap-iovox", "target-impact-calls", "target-invoca-calls", "target-jsonl")
+
+
+class Project:
+    """Meltano in this checkout, its state, ledger and files in a folder of their own.
+
+    It reads the credentials of .env.example, and nothing of the user's.
+
+    Args:
+        folder: Made if need be.
+        url: The sandbox.
+        variables: Instead of, or in addition to, those of .env.example.
+    """
+
+    def __init__(self, folder: Path, url: str, **variables: str) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        example = (HOUSE / ".env.example").read_text(encoding="utf-8").splitlines()
+        ours = {
+            "SANDBOX_URL": url,
+            "LEDGER_URL": f"sqlite:///{folder / 'calls.ledger.db'}",
+            "REJECTED_PATH": str(folder / "rejected"),
+            "OUTPUT_PATH": str(folder / "output"),
+        }
+        settings = dict(line.split("=", 1) for line in example if line and line[0] != "#")
+        lines = [f"{name}={value}\n" for name, value in (settings | ours | variables).items()]
+        (folder / "env").write_text("".join(lines), encoding="utf-8")
+        known = (*settings, "MELTANO_", "TAP_", "TARGET_")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(known)},
+            "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
+            "XDG_STATE_HOME": str(folder / "log"),
+            "NO_COLOR": "1",
+        }
+
+    def meltano(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run Meltano; its log, standard output and error together, is ``stdout``."""
+        return subprocess.run(
+            [str(BIN / "meltano"), f"--env-file={self.folder / 'env'}", *arguments],
+            cwd=HOUSE,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
 
 
 def free_port(wanted: int) -> int:
@@ -121,19 +166,19 @@ def ask(
         return json.load(answer)
 
 
-def meltano(*arguments: str, env: Mapping[str, str]) -> str:
-    """Run Meltano; returns its log.
+def run(project: Project, *arguments: str) -> str:
+    """Run Meltano; returns its log, which is also kept in the project's folder.
 
     Raises:
         SystemExit: It failed; the end of its log is shown.
     """
-    command = [str(BIN / "meltano"), f"--env-file={DEMO / 'env'}", *arguments]
-    done = subprocess.run(command, cwd=HOUSE, env=env, capture_output=True, text=True, check=False)
-    log = done.stdout + done.stderr
-    (DEMO / f"{'-'.join(arguments[:2])}-{time.time():.0f}.log").write_text(log, encoding="utf-8")
+    done = project.meltano(*arguments)
+    name = "-".join(arguments[:2])
+    (project.folder / f"{name}-{time.time():.0f}.log").write_text(done.stdout, encoding="utf-8")
     if done.returncode:
-        sys.exit(f"meltano {' '.join(arguments)} failed:\n" + "\n".join(log.splitlines()[-20:]))
-    return log
+        end = "\n".join(done.stdout.splitlines()[-20:])
+        sys.exit(f"meltano {' '.join(arguments)} failed:\n{end}")
+    return done.stdout
 
 
 def counts(log: str) -> dict[str, int]:
@@ -144,13 +189,12 @@ def counts(log: str) -> dict[str, int]:
     return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", found[-1])}
 
 
-def run_all(env: Mapping[str, str], number: int) -> None:
+def run_all(project: Project, number: int) -> None:
     """Run every pipeline and print a row for each."""
     jobs = [delivery.job for delivery in DELIVERIES] + list(WAREHOUSES)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        logs = dict(
-            zip(jobs, pool.map(lambda job: meltano("run", job, env=env), jobs), strict=True)
-        )
+        done = pool.map(lambda job: run(project, "run", job), jobs)
+        logs = dict(zip(jobs, done, strict=True))
     for delivery in DELIVERIES:
         row = counts(logs[delivery.job])
         print(f"{delivery.job:24}{number:>4}" + "".join(f"{row[name]:>11}" for name in COLUMNS))
@@ -175,6 +219,11 @@ def compare(url: str) -> bool:
     """
     sources = {
         "invox": ask(f"{url}/invox/api/v2/calls", headers={"X-API-Key": "sandbox-invox-key"}),
+        "iovox": ask(
+            f"{url}/iovox/rest/v1/calls/insights?limit=20000&start_date=2000-01-01"
+            "&response_fields=id,call_start,call_origin,call_destination,has_recording",
+            headers={"username": "sandbox-user", "secureKey": "sandbox-secure-key"},
+        ),
     }
     rejected = rejected_keys()
     right = True
@@ -206,15 +255,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
-    (DEMO / "env").touch()
     with sandbox(port) as url:
-        env = environment(url)
+        project = Project(DEMO, url)
         print("Installing the plugins ...")
-        meltano("install", *PLUGINS, env=env)
+        run(project, "install", *PLUGINS)
         print(f"\n{'pipeline':24}{'run':>4}" + "".join(f"{name:>11}" for name in COLUMNS))
-        run_all(env, 1)
+        run_all(project, 1)
         ask(f"{url}/_clock", {"advance": HOURS * 3600})
-        run_all(env, 2)
+        run_all(project, 2)
         print()
         right = compare(url)
         print(f"\nWhat each vendor served and received: {url}/")
