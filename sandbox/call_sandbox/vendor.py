@@ -102,6 +102,9 @@ class PageCall:
     times: int | None = None
 
 
+SHORT = 8
+"""A number of so many characters is masked whole."""
+
 Handler = Callable[[Ask], Answer]
 
 
@@ -164,4 +167,5 @@ class Vendor(ABC):
 
 def mask(number: str) -> str:
     """A phone number for the page: its first three and last two characters."""
-    return "\N{NO-BREAK SPACE}".join((number[:3], "•••", number[-2:])) if number else "withheld"
+    shown = (number[:3], "•••", number[-2:]) if len(number) > SHORT else ("•••",)
+    return "\N{NO-BREAK SPACE}".join(shown) if number else "withheld"

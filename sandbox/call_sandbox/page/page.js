@@ -63,6 +63,10 @@ function fill(vendor) {
   const shown = card(vendor);
   shown.querySelector(".total").textContent = total(vendor);
   for (const table of shown.querySelectorAll(".bars")) bars(table, vendor[table.dataset.chart]);
+  const counted = Object.values(vendor.statuses).reduce((sum, count) => sum + count, 0);
+  const some = vendor.serves && counted < vendor.total;
+  shown.querySelector("[data-chart=statuses] caption").textContent =
+    some ? `Newest ${number.format(counted)} calls by status` : "Calls by status";
   const calls = vendor.newest.map((call) => row(
     [call.key, call.when],
     [call.caller, call.status],
