@@ -15,6 +15,7 @@ from singer_calls.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_OBJECTS = {"schema", "properties", "record", "value"}
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -107,13 +108,16 @@ class CallReader(GenericSingerReader[bytes]):
 
     @staticmethod
     def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
-        """Check that a message has its parts.
+        """Check that a message, or the schema in one, has its parts, and objects where due.
 
         Raises:
-            InputError: With the names of the missing parts, without the message.
+            InputError: With the names of the parts at fault, without the message.
         """
+        kind = "SCHEMA" if "properties" in requires else line_dict.get("type", "Singer")
         if missing := requires - line_dict.keys():
-            raise InputError(
-                f"A {line_dict.get('type', 'Singer')} message of the input lacks "
-                f"{', '.join(sorted(missing))}."
-            )
+            raise InputError(f"A {kind} message of the input lacks {', '.join(sorted(missing))}.")
+        for name in sorted(requires & _OBJECTS):
+            if not isinstance(line_dict[name], dict):
+                raise InputError(
+                    f"A {kind} message of the input has a {name} that is not an object."
+                )
