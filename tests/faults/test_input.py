@@ -1,0 +1,224 @@
+"""Fault 6: poison in the input. One bad call is one rejected call; a broken stream ends the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+CALLS = 20
+POISON = 8
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b'{"type":"RECORD","stream":"calls","record":{"CallSessionId":"call-0000', "JSON object"),
+        (b'{"type":"RECORD","stream":"calls","record":{"City":"\xff\xfe"}}\n', "JSON object"),
+        (b'{"type":"RECORD","stream":"calls","record":{"City":"\\ud800"}}\n', "JSON object"),
+        (b"[1, 2]\n", "JSON object"),
+        (b"Traceback of a tap, +14155550123\n", "JSON object"),
+        (b'{"a":' * 100_000 + b"\n", "JSON object"),
+        (b'{"type":"NOTE"}\n', "no Singer message"),
+        (b'{"type":"RECORD","stream":"calls"}\n', "lacks record"),
+        (b'{"type":"RECORD","stream":"calls","record":null}\n', "not an object"),
+        (b'{"type":"RECORD","stream":"calls","record":["+14155550123"]}\n', "not an object"),
+        (b'{"type":"RECORD","stream":"others","record":{}}\n', "before the schema"),
+        (b'{"type":"SCHEMA","stream":"calls","schema":{"type":"what"}}\n', "lacks properties"),
+        (b'{"type":"SCHEMA","stream":"calls","schema":null}\n', "not an object"),
+        (b'{"type":"SCHEMA","stream":"calls","schema":{"properties":{"a":7}}}\n', "JSON Schema"),
+        (b'{"type":"STATE","value":[1]}\n', "not an object"),
+        (b'{"type":"STATE"}\n', "lacks value"),
+        (b'{"type":"BATCH","stream":"calls","encoding":{},"manifest":[]}\n', "batch_config"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
+)
+def test_a_broken_stream_ends_the_run_in_one_sentence(bench, line, says):
+    """What came before it is delivered and in STATE; the sentence quotes nothing."""
+    run = bench.run([*bench.calls(POISON, every=1), line, *bench.calls(CALLS, POISON)])
+    assert run.code == 1
+    (sentence,) = run.sentences
+    assert says in sentence
+    assert "report" not in sentence
+    assert bench.bookmark == POISON
+
+    bench.resume(CALLS)
+
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"CallerId": None},
+        {"CallerId": ["+14155550123"]},
+        {"CallDuration": -1.5},
+        {"CallDuration": {"seconds": None}},
+        {"CallDuration": 1e300},
+        {"EventDate": "yesterday at +14155550123"},
+        {"CallProvider": "x" * 100_000},
+        {"DispositionName": "NUL \0 inside"},
+        {"DispositionName": {"deep": [None, {"deeper": None}]}},
+        {"CallSessionId": None},
+        {"CallSessionId": 17},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_poisoned_call_is_set_aside_as_it_came_and_the_rest_is_delivered(bench, fields):
+    """Its original, byte for byte but for our mark, is in the rejected file."""
+    lines = list(bench.calls(CALLS))
+    place = next(n for n, line in enumerate(lines) if bench.key(POISON).encode() in line)
+    lines[place] = bench.record(POISON, **fields)
+    run = bench.run(lines)
+    assert run.code == 0, run.errors
+    assert "rejected=1" in run.errors
+    assert bench.bookmark == CALLS
+    assert bench.books == dict.fromkeys(bench.keys(CALLS) - {bench.key(POISON)}, 1)
+    (file,) = bench.files("rejected")
+    record = json.loads(file.read_bytes().splitlines()[1])["record"]
+    mark = record.pop("rejected")
+    assert record == json.loads(lines[place])["record"]
+    assert mark["outcome"] == "rejected"
+
+
+def test_odd_but_sound_values_are_delivered(bench):
+    """A number as JSON number, right-to-left text, long text, fractions, nested nulls unused."""
+    odd = {
+        0: {"CallerId": 14155550123},
+        1: {"DispositionName": "שלום \u202e العربية 🙂"},
+        2: {"DispositionName": "y" * 100_000},
+        3: {"CallDuration": 60.0, "TalkDuration": 12.000},
+        4: {"unknown": {"nested": [None, {"a": None}]}, "City": None},
+        5: {"SaleAmount": 12.5},
+    }
+    lines = [bench.schema(CallerId={"type": ["string", "integer"]})]
+    lines += [bench.record(number, **fields) for number, fields in odd.items()]
+    run = bench.run([*lines, bench.state(len(odd))])
+    assert run.code == 0
+    assert bench.books == dict.fromkeys(bench.keys(len(odd)), 1)
+    forms = {entry["key"]: entry["form"] for entry in bench.journal()}
+    assert forms[bench.key(0)]["CallerId"] == "+14155550123"
+    assert forms[bench.key(1)]["DispositionName"] == odd[1]["DispositionName"]
+    assert forms[bench.key(3)]["CallDuration"] == "60"
+    assert forms[bench.key(5)]["SaleAmount"] == "12.5"
+
+
+def test_a_failing_stream_map_sets_calls_aside_and_their_file_replays_after_the_fix(bench):
+    """The unmapped originals are in the file, so the corrected mapping can read them."""
+    bad = bench.keys(3, 6)
+    lines = [bench.schema(SaleAmount={"type": ["string", "null"]})]
+    lines += [
+        bench.record(n, SaleAmount="a lot" if bench.key(n) in bad else "7") for n in range(CALLS)
+    ]
+    maps = {"calls": {"SaleAmount": "float(SaleAmount)", "City": "'Springfield'"}}
+    run = bench.run([*lines, bench.state(CALLS)], stream_maps=maps)
+    assert run.code == 0
+    assert bench.bookmark == CALLS
+    aside = bench.set_aside("rejected")
+    assert aside.keys() == bad
+    assert {mark["field"] for mark in aside.values()} == {"SaleAmount"}
+    assert bench.books.keys() == bench.keys(CALLS) - bad
+    (file,) = bench.files("rejected")
+    assert b"Springfield" not in file.read_bytes()
+
+    maps["calls"]["SaleAmount"] = "float(SaleAmount) if SaleAmount.isdigit() else None"
+    replay = bench.run([], "--input", str(file), stream_maps=maps)
+    assert replay.code == 0, replay.errors
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+    cities = {entry["form"]["City"] for entry in bench.journal()}
+    assert cities == {"Springfield"}
+
+
+def test_a_schema_that_changes_in_mid_stream_is_followed(bench):
+    """Records are checked by the schema before them, and rejected ones replay with it."""
+    lines = [
+        bench.schema(),
+        bench.record(0),
+        bench.record(1, CallerId=14155550001),
+        bench.schema(CallerId={"type": "integer"}),
+        bench.record(2, CallerId=14155550002),
+        bench.record(3),
+        bench.state(4),
+    ]
+    assert bench.run(lines).code == 0
+    assert bench.books.keys() == {bench.key(0), bench.key(2)}
+    assert bench.set_aside("rejected").keys() == {bench.key(1), bench.key(3)}
+    (file,) = bench.files("rejected")
+    kinds = [json.loads(line)["type"] for line in file.read_bytes().splitlines()]
+    assert kinds == ["SCHEMA", "RECORD", "SCHEMA", "RECORD"]
+
+
+def test_an_empty_state_never_erases_a_good_one(bench):
+    """Downstream keeps the last line: it must be one that says something."""
+    empty = bench.line({"type": "STATE", "value": {}})
+    run = bench.run([empty, *bench.calls(CALLS), empty])
+    assert run.code == 0
+    assert run.states
+    assert all(state for _, state in run.states)
+    assert bench.bookmark == CALLS
+
+
+def test_a_state_is_passed_on_as_it_came(bench):
+    """Numbers with a point, long ones, and text of any script."""
+    value = {"bookmarks": {"calls": {"done": 1, "at": 1.25, "n": 12345678901234567890, "t": "ă🙂"}}}
+    run = bench.run(
+        [bench.schema(), bench.record(0), bench.line({"type": "STATE", "value": value})]
+    )
+    assert run.states[-1][1] == value
+
+
+def test_what_meltano_sends_to_test_the_settings_is_never_posted(bench):
+    """`meltano config test` looks for a good exit code, and for these words in the log."""
+    stream = "meltano_test_stream"
+    schema = {
+        "type": "SCHEMA",
+        "stream": stream,
+        "schema": {"properties": {}},
+        "key_properties": [],
+    }
+    record = {"type": "RECORD", "stream": stream, "record": {"id": 1}}
+    run = bench.run(map(bench.line, [schema, record]))
+    assert run.code == 0
+    assert not bench.journal()
+    assert "error" not in run.errors.lower()
+    assert "exception" not in run.errors.lower()
+
+
+def test_a_dry_run_reports_and_leaves_no_trace(bench):
+    """Nothing is sent, no ledger, no file, no STATE: the next run does it all."""
+    lines = [*bench.calls(CALLS), bench.record(CALLS, CallerId=None)]
+    run = bench.run(lines, dry_run=True)
+    assert run.code == 0
+    assert f"would_send={CALLS}" in run.errors
+    assert "rejected=1" in run.errors
+    assert not bench.journal()
+    assert not run.lines
+    assert not bench.ledger.exists()
+    assert not bench.rejected.exists()
+    assert bench.run(lines, dry_run=True, max_rejected_percent=2).code == 1
+
+
+def peak_kilobytes(bench, until, calls):
+    """The most memory that a dry run of so many calls ever had."""
+    run = bench.start(dry_run=True).feed(bench.calls(calls, every=1000))
+    until(lambda: _drained(run), "all is read", 600)
+    status = Path(f"/proc/{run.pid}/status").read_text()
+    assert run.end_input().wait() == 0
+    assert f"would_send={calls}" in run.errors
+    return int(status.split("VmHWM:")[1].split()[0])
+
+
+def _drained(run):
+    """The process sleeps in a read of its empty input."""
+    return Path(f"/proc/{run.pid}/wchan").read_text().endswith("pipe_read")
+
+
+@pytest.mark.parametrize(
+    "calls", [100_000, pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
+)
+def test_memory_is_flat(bench, until, say, calls):
+    """Within 20 percent of what ten thousand calls need."""
+    few, many = (peak_kilobytes(bench, until, n) for n in (10_000, calls))
+    say(f"peak memory, dry run: {few} kB for 10000 calls, {many} kB for {calls}")
+    assert many < 1.2 * few
