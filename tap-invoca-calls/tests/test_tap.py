@@ -192,6 +192,17 @@ def test_the_wrong_token_is_one_sentence(settings, tmp_path):
     assert "4711" not in log
 
 
+def test_not_even_the_debug_log_shows_a_lookup(settings, tmp_path, monkeypatch):
+    """The HTTP library would write the whole query there."""
+    monkeypatch.setenv("TAP_INVOCA_CALLS_LOGLEVEL", "DEBUG")
+    lookup = dict.fromkeys(("calling_phone_number", "destination_phone_number"), "+15550001111")
+    _, code, log = run(tmp_path, settings | {"lookup": lookup})
+    assert code == 0
+    assert "DEBUG" in log
+    assert "5550001111" not in log
+    assert TOKEN not in log
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_a_watch_with_its_state(settings, tmp_path, stop):
     """While it waits for the next poll: exit code 128 + signal, state as of the last poll."""

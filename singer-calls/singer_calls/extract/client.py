@@ -107,6 +107,8 @@ class Client:
         self._chance = chance
         self._refusal = refusal
         self._log = logging.getLogger(__name__)
+        # Its debug lines, and its warning about a malformed header, hold the query.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         self._session = requests.Session()
         self._session.headers.update(headers)
         # The pool of a host must hold the connections of all windows in flight.
