@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 HOUSE = Path(__file__).resolve().parent.parent
-DEMO = HOUSE / ".demo"
 BIN = Path(sys.executable).parent
 HOURS = 24
 CALLS = 600
@@ -144,9 +143,9 @@ def free_port(wanted: int) -> int:
 
 
 @contextlib.contextmanager
-def sandbox(port: int) -> Iterator[str]:
+def sandbox(port: int, folder: Path) -> Iterator[str]:
     """The vendors, while the block runs; yields their address."""
-    log = (DEMO / "sandbox.log").open("w", encoding="utf-8")
+    log = (folder / "sandbox.log").open("w", encoding="utf-8")
     serve = ["serve", f"--port={port}", f"--calls={CALLS}", f"--days={DAYS}", f"--now={HOURS}h-ago"]
     command = [str(BIN / "call-sandbox"), *serve]
     with log, subprocess.Popen(command, stdout=log, stderr=log) as process:
@@ -200,10 +199,10 @@ def run_all(project: Project, number: int) -> None:
         print(f"{delivery.job:24}{number:>4}" + "".join(f"{row[name]:>11}" for name in COLUMNS))
 
 
-def rejected_keys() -> set[str]:
+def rejected_keys(folder: Path) -> set[str]:
     """The ids of the calls in the rejected files, as the sources gave them."""
     found = set()
-    for file in (DEMO / "rejected").glob("*.singer.jsonl"):
+    for file in (folder / "rejected").glob("*.singer.jsonl"):
         for line in file.read_text(encoding="utf-8").splitlines():
             message = json.loads(line)
             if message["type"] == "RECORD":
@@ -212,7 +211,7 @@ def rejected_keys() -> set[str]:
     return found
 
 
-def compare(url: str) -> bool:
+def compare(url: str, folder: Path) -> bool:
     """Every call that the mappings let through is at its vendor once, or in the rejected file.
 
     Prints a sentence for each vendor.
@@ -225,7 +224,7 @@ def compare(url: str) -> bool:
             headers={"username": "sandbox-user", "secureKey": "sandbox-secure-key"},
         ),
     }
-    rejected = rejected_keys()
+    rejected = rejected_keys(folder)
     right = True
     for destination in sorted({delivery.destination for delivery in DELIVERIES}):
         expected = {
@@ -251,12 +250,15 @@ def main() -> None:
     """Run the demo; exit 1 when a call is lost or doubled."""
     parser = argparse.ArgumentParser(description="The pipelines, against vendors on this machine.")
     parser.add_argument("--port", type=int, default=8321)
-    port = free_port(parser.parse_args().port)
+    parser.add_argument("--folder", type=Path, default=HOUSE / ".demo")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    port = free_port(options.port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    shutil.rmtree(DEMO, ignore_errors=True)
-    DEMO.mkdir()
-    with sandbox(port) as url:
-        project = Project(DEMO, url)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with sandbox(port, folder) as url:
+        project = Project(folder, url)
         print("Installing the plugins ...")
         run(project, "install", *PLUGINS)
         print(f"\n{'pipeline':24}{'run':>4}" + "".join(f"{name:>11}" for name in COLUMNS))
@@ -264,7 +266,7 @@ def main() -> None:
         ask(f"{url}/_clock", {"advance": HOURS * 3600})
         run_all(project, 2)
         print()
-        right = compare(url)
+        right = compare(url, folder)
         print(f"\nWhat each vendor served and received: {url}/")
         if not right:
             sys.exit("The vendors' books are not what the pipelines should have made of them.")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import generate
 import meltano.schemas
 import pytest
 import yaml
@@ -21,7 +22,7 @@ MAGIC = ("password", "id", "token", "key", "secret")
 
 
 @pytest.fixture(scope="module")
-def generated(generate):
+def generated():
     """Path -> text of every generated file."""
     return dict(generate.files())
 
@@ -41,9 +42,7 @@ def test_what_is_committed_is_what_the_plugins_say(generated):
     assert stale == []
 
 
-def test_a_changed_setting_changes_every_generated_file_of_its_plugin(
-    generate, generated, monkeypatch
-):
+def test_a_changed_setting_changes_every_generated_file_of_its_plugin(generated, monkeypatch):
     """Definition, lock and README all show a new setting; the logo has none to show."""
     about = generate.about
 
@@ -58,7 +57,7 @@ def test_a_changed_setting_changes_every_generated_file_of_its_plugin(
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_a_readme_shows_every_setting_of_its_plugin(plugin, generate):
+def test_a_readme_shows_every_setting_of_its_plugin(plugin):
     """The table stands between its marks, with a row for each setting."""
     text = (HOUSE / plugin / "README.md").read_text(encoding="utf-8")
     for name in generate.about(plugin)["settings"]["properties"]:
@@ -66,7 +65,7 @@ def test_a_readme_shows_every_setting_of_its_plugin(plugin, generate):
 
 
 @pytest.mark.parametrize("file", DEFINITIONS, ids=PLUGINS)
-def test_a_definition_is_in_the_form_of_the_hub(file, generate):
+def test_a_definition_is_in_the_form_of_the_hub(file):
     """Sorted keys and lists, known kinds and capabilities, a label and a description each."""
     text = file.read_text(encoding="utf-8")
     found = yaml.safe_load(text)
