@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given as any_of
 from hypothesis import strategies as st
+
 from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.parameters import (
     DIGITS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from singer_calls.deliver.delivery import Answer
 from singer_calls.deliver.outcome import Fatal, Rejected, Retry, Unknown
 from singer_calls.deliver.statuses import COMMON, read

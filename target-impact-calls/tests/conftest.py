@@ -67,25 +67,47 @@ def sandbox(served):
 
 
 @pytest.fixture
-def run(sandbox, tmp_path):
-    def run(records, *arguments, types=None, **settings):
+def start(sandbox, tmp_path):
+    """Start the command on these records, each followed by a STATE; its folder stays the same."""
+
+    def start(records, *arguments, types=None, first=1, **settings):
         config = SETTINGS | {"api_url": f"{sandbox.url}/impact"} | settings
         config = {name: value for name, value in config.items() if value is not ...}
         (tmp_path / "config.json").write_text(json.dumps(config))
         schema = {"type": "SCHEMA", "stream": "calls", "schema": {"properties": types or {}}}
         messages = [schema | {"key_properties": []}]
-        for n, record in enumerate(records, 1):
+        for n, record in enumerate(records, first):
             messages.append({"type": "RECORD", "stream": "calls", "record": record})
             messages.append({"type": "STATE", "value": {"n": n}})
-        done = subprocess.run(
-            [COMMAND, "--config", "config.json", *arguments],
-            input="".join(f"{json.dumps(message)}\n" for message in messages),
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=60,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout, done.stderr, tmp_path)
+        (tmp_path / "input").write_text("".join(f"{json.dumps(one)}\n" for one in messages))
+        with (
+            (tmp_path / "input").open() as taken,
+            (tmp_path / "out").open("w") as out,
+            (tmp_path / "err").open("w") as err,
+        ):
+            return subprocess.Popen(
+                [COMMAND, "--config", "config.json", *arguments],
+                stdin=taken,
+                stdout=out,
+                stderr=err,
+                cwd=tmp_path,
+            )
 
-    return run
+    return start
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """Wait for a command to end; what it left behind."""
+
+    def ended(process):
+        code = process.wait(60)
+        return Run(code, (tmp_path / "out").read_text(), (tmp_path / "err").read_text(), tmp_path)
+
+    return ended
+
+
+@pytest.fixture
+def run(start, ended):
+    """Run the command on these records to its end."""
+    return lambda *arguments, **settings: ended(start(*arguments, **settings))

@@ -1,0 +1,157 @@
+"""Every answer of Invoca has a meaning, and none of its text can leak a call."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from singer_calls.deliver.delivery import Answer
+from singer_calls.deliver.outcome import (
+    Accepted,
+    Duplicate,
+    Fatal,
+    Outcome,
+    Rejected,
+    Retry,
+    Unknown,
+)
+from target_invoca_calls.responses import TABLE, outcome
+
+_NOW = 1_760_000_000.0
+_PHONE = "+40722000111"
+CAMPAIGN = "advertiser_campaign_id_from_network"
+
+
+def read(status, body=b"", headers=None):
+    return outcome(Answer(status, headers or {}, body), _NOW)
+
+
+def refused(kind, invalid_data):
+    return read(403, json.dumps({"errors": {"class": kind, "invalid_data": invalid_data}}).encode())
+
+
+def test_every_status_has_a_row():
+    """100 to 599, whatever the body."""
+    assert set(TABLE) == set(range(100, 600))
+    for status in TABLE:
+        for body in (b"", b"<html>", b'{"errors":{}}', b'{"errors":[]}', b"[]", b'{"cuid":1}'):
+            assert isinstance(read(status, body), Outcome)
+
+
+@pytest.mark.parametrize(
+    ("kind", "statuses"),
+    [
+        (Accepted, {201}),
+        (Duplicate, {202, 409}),
+        (
+            Rejected,
+            {*range(402, 500)} - {403, 404, 405, 407, 408, 409, 410, 421, 425, 426, 429},
+        ),
+        (Fatal, {*range(300, 400), 400, 401, 403, 404, 405, 407, 410, 421, 426}),
+        (Retry, {425, 429, *range(500, 600)} - {502, 504, 520, 524}),
+        (Unknown, {*range(100, 300), 408, 502, 504, 520, 524} - {201, 202}),
+    ],
+)
+def test_a_status_means_what_the_documents_say(kind, statuses):
+    """201 created, 202 and 409 known; what may have been processed is unknown."""
+    assert {s for s in TABLE if isinstance(read(s), kind)} == statuses
+
+
+def test_the_cuid_is_kept():
+    """Whichever answer brings it."""
+    assert read(201, b'{\n  "cuid": "<NEW_CUID>"\n}') == Accepted(reference="<NEW_CUID>")
+    assert read(202, b'{"cuid":"A-1"}').reference == "A-1"
+    assert read(409, b'{"cuid":"A-1"}').reference == "A-1"
+    assert read(201, b"<html>") == Accepted()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        (
+            "RecordInvalid",
+            "Validation failed: 'call' is required",
+            Rejected("Validation failed: 'call' is required", status=403),
+        ),
+        (
+            "RecordInvalid",
+            "Validation failed: Signals are limited to 100",
+            Rejected("Validation failed: Signals are limited to 100", status=403),
+        ),
+        (
+            "InvalidInput",
+            "signals[1] 'name' is required; 'name' for signals[0] and signals[2] must be unique",
+            Rejected("Invoca found the call invalid", field="signals", status=403),
+        ),
+        (
+            "InvalidInput",
+            "'custom_data' must be an array of hashes",
+            Rejected("Invoca found the call invalid", field="custom_data", status=403),
+        ),
+        (
+            "call.recording_url",
+            f"can't be fetched for {_PHONE}",
+            Rejected("Invoca found the call invalid", field="recording_url", status=403),
+        ),
+        ("SomethingNew", _PHONE, Rejected("Invoca found the call invalid", status=403)),
+    ],
+)
+def test_a_bad_record_is_rejected_with_its_field(kind, text, expected):
+    """Only the documented texts are passed on."""
+    assert refused(kind, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "remedy"),
+    [
+        (
+            "UnauthorizedOperation",
+            "You do not have permissions to perform the requested operation.",
+            "questions@invoca.com",
+        ),
+        ("UnauthorizedAdvertiser", "You do not have access to this advertiser", CAMPAIGN),
+        (f"call.{CAMPAIGN}", "campaign must be for external calls only", "ExternalOnly"),
+        (f"call.{CAMPAIGN}", "campaign must have transcription enabled", "Voice Signal"),
+        (f"call.{CAMPAIGN}", "not found", "exists"),
+        ("UnauthorizedWhatever", "x", "oauth_token"),
+    ],
+)
+def test_bad_configuration_ends_the_run_with_the_documented_remedy(kind, text, remedy):
+    """No call is rejected because of it."""
+    said = refused(kind, text)
+    assert isinstance(said, Fatal)
+    assert remedy in said.reason
+
+
+def test_errors_by_field_are_read_too():
+    """As Invoca's RingPool API writes them."""
+    body = b'{"errors":{"start_time":["can\'t be blank"],"call_direction":["x"]}}'
+    assert read(403, body) == Rejected(
+        "Invoca found the call invalid", field="start_time", status=403
+    )
+    assert isinstance(read(403, b'{"errors":{"%s":["x"]}}' % CAMPAIGN.encode()), Fatal)
+
+
+def test_an_internal_error_is_tried_again():
+    """Its key dedupes."""
+    body = b'{"errors":{"invalid_data":"refer to error handle 1","class":"InternalServiceError"}}'
+    assert isinstance(read(500, body), Retry)
+
+
+@given(st.integers(100, 599), st.binary() | st.text().map(str.encode))
+def test_any_body_is_read(status, body):
+    """No body ends the run."""
+    assert read(status, body).reason or status == 201
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+@pytest.mark.parametrize(
+    "errors",
+    [{"class": "X", "invalid_data": _PHONE}, {"class": _PHONE}, {_PHONE: [_PHONE]}, [_PHONE]],
+)
+def test_no_reason_passes_on_the_vendor_s_text(status, errors):
+    """It may quote the call."""
+    assert _PHONE not in repr(read(status, json.dumps({"errors": errors}).encode()))
