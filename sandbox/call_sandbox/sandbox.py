@@ -32,12 +32,7 @@ async def start(state: State, host: str, port: int) -> tuple[web.AppRunner, int]
         new_app(state), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
     )
     await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-    except OSError:
-        await runner.cleanup()
-        raise
+    await web.TCPSite(runner, host, port).start()
     return runner, runner.addresses[0][1]
 
 

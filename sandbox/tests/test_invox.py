@@ -43,6 +43,18 @@ def test_without_parameters_all_calls_come_as_a_bare_array(invox):
         assert [key for key in DOCUMENTED if key in call] == list(call)
 
 
+@pytest.mark.parametrize("count", [0, 1, 500, 501, 1234])
+def test_the_stream_is_one_array_whatever_its_length(count):
+    """Also where its chunks meet, and when it is empty."""
+    with Sandbox(calls=count) as sandbox:
+        answer = requests.get(
+            f"{sandbox.url}/invox/api/v2/calls",
+            headers={"X-API-Key": credentials.INVOX_API_KEY},
+            timeout=30,
+        )
+    assert ids(answer) == [FIRST_ID + n for n in range(count)]
+
+
 def test_no_value_is_empty_or_null_or_absent(invox, sandbox):
     """All three spellings occur by default; the switch makes it one."""
     calls = invox().json()
