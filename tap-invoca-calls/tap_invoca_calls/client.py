@@ -27,23 +27,23 @@ LOOKUP = ("transaction_id", "call_record_id", "external_unique_id", *NUMBERS)
 
 # Documented are 200 and 401 only. For its other APIs Invoca documents 403 for whatever it refuses
 # in a request, and 404 for what is not there.
-_REFUSED = "refuses the request (HTTP {}): check organization_type, organization_id and lookup, "
-_REFUSALS = {
-    HTTPStatus.FORBIDDEN: _REFUSED + "and that Invoca enabled Calls In Progress for your account.",
-    HTTPStatus.NOT_FOUND: _REFUSED + "and api_url.",
+_REFUSALS: dict[int, str] = {
+    status: f"{VENDOR} refuses the request (HTTP {status:d}): check organization_type, "
+    f"organization_id and lookup, and {more}."
+    for status, more in (
+        (HTTPStatus.FORBIDDEN, "that Invoca enabled Calls In Progress for your account"),
+        (HTTPStatus.NOT_FOUND, "api_url"),
+    )
 }
 
 
 class _Client(Client):
-    """Knows two more statuses: the refusals above, and a 202, which is a partial answer."""
+    """Takes a 202, too: in a draft of the documents, the answer of some of the regions."""
 
     partial = False
 
     def _judge(self, response: requests.Response) -> None:
-        status = response.status_code
-        if status in _REFUSALS:
-            raise PluginError(f"{self.vendor} {_REFUSALS[HTTPStatus(status)].format(status)}")
-        self.partial = status == HTTPStatus.ACCEPTED
+        self.partial = response.status_code == HTTPStatus.ACCEPTED
         if not self.partial:
             super()._judge(response)
 
@@ -82,6 +82,7 @@ class Invoca:
                 "User-Agent": user_agent,
                 "Accept": "application/json",
             },
+            refusal=lambda status, _body: _REFUSALS.get(status),
             **edges,
         )
 
@@ -97,8 +98,8 @@ class Invoca:
     def _read(self, body: Iterator[bytes]) -> Answer:
         """An answer from its body: all calls typed, or none.
 
-        The list is called ``current_calls``; ``calls_in_progress`` in a draft of the documents.
-        ``partial_data`` comes from that draft too, with a 202.
+        The list is called ``current_calls``; in that draft ``calls_in_progress``, with
+        ``partial_data`` and ``errors`` beside it where a region could not be asked.
 
         Raises:
             AskAgainError: The body is none of Invoca's.
@@ -117,8 +118,8 @@ class Invoca:
             raise AskAgainError(f"sent something without {KEY} among its calls") from None
         # Of a call that is listed twice, the first is the one that was bridged last.
         once = {call[KEY]: call for call in reversed(calls)}
-        complete = not self._client.partial and answer.get("partial_data") in (None, False)
-        return Answer([*reversed(once.values())], complete)
+        partial = self._client.partial or answer.get("partial_data") or answer.get("errors")
+        return Answer([*reversed(once.values())], complete=not partial)
 
     def _record(self, raw: object) -> dict[str, Any]:
         call = record(raw, self._oddities)

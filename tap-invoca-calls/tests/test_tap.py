@@ -235,6 +235,91 @@ def test_a_signal_does_not_wait_for_an_answer(sandbox, settings, tmp_path):
     assert process.returncode == 128 + signal.SIGTERM
 
 
+def test_a_call_that_is_listed_twice_is_told_once(sandbox, settings, tmp_path, monkeypatch):
+    """The transaction id is the key of the answer, too."""
+    live = sandbox.state.vendor("invoca-live")
+    on_the_line = live.on_the_line()
+    monkeypatch.setattr(live, "on_the_line", lambda: on_the_line * 2)
+    messages, code, _ = run(tmp_path, settings)
+    assert code == 0
+    assert len(records(messages)) == len(on_the_line)
+
+
+def test_a_call_without_its_key_spoils_the_answer(sandbox, settings, tmp_path, monkeypatch):
+    """Left out, it would seem to have ended."""
+    live, once = sandbox.state.vendor("invoca-live"), []
+    write = live._written
+
+    def written(row):
+        once.append(row)
+        return '{"call_status": "bridged"}' if len(once) == 1 else write(row)
+
+    monkeypatch.setattr(live, "_written", written)
+    messages, code, log = run(tmp_path, settings)
+    assert (code, records(messages)) == (1, [])
+    assert "Invoca sent something without transaction_id" in told(log)[0]
+    once.clear()
+    messages, code, _ = run(tmp_path, settings | {"watch_seconds": 2, "poll_seconds": 1})
+    assert code == 0
+    assert len(records(messages)) == live.total()
+
+
+def test_a_watch_without_any_answer_fails(sandbox, settings, tmp_path):
+    """In one sentence, and with the state that it was given."""
+    watching = settings | {"watch_seconds": 2, "poll_seconds": 1}
+    first, _, _ = run(tmp_path, watching)
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(states(first)[-1]))
+    sandbox.faults("invoca-live", "503")
+    messages, code, log = run(tmp_path, watching, "--state", state)
+    assert code == 1
+    assert len(told(log)) == 1
+    assert "Invoca answered HTTP 503" in told(log)[0]
+    assert sandbox.fired("invoca-live") == {"503": 3}
+    assert {json.dumps(value) for value in states(messages)} == {json.dumps(states(first)[-1])}
+
+
+def test_a_refusal_ends_a_watch_with_its_state(sandbox, settings, tmp_path):
+    """A token that is taken away will not come back by itself."""
+    sandbox.faults("invoca-live", {"fault": "401", "after": 1})
+    messages, code, log = run(tmp_path, settings | {"watch_seconds": 60, "poll_seconds": 1})
+    assert code == 1
+    assert "check the setting oauth_token" in told(log)[0]
+    open_calls = states(messages)[-1]["bookmarks"]["calls_in_progress"]["open_calls"]
+    assert len(open_calls) == len(records(messages)) > 0
+
+
+def test_a_poll_is_tried_again_when_the_vendor_says(sandbox, settings, tmp_path):
+    """backoff_max_tries and Retry-After count for each poll."""
+    sandbox.faults("invoca-live", {"fault": "429 retry-after 1", "times": 1})
+    started = time.monotonic()
+    messages, code, log = run(tmp_path, settings | {"backoff_max_tries": 2})
+    assert code == 0
+    assert time.monotonic() - started > 1
+    assert records(messages)
+    assert "asking again in 1.0 s" in log
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"organization_type": "Advertiser", "organization_id": 3},
+        {"lookup": {"call_record_id": "Z6E5-0"}},
+    ],
+    ids=str,
+)
+def test_a_watch_of_something_else_ends_no_call_of_the_first(settings, tmp_path, other):
+    """Its answers say nothing about them: they are forgotten, with a warning."""
+    watching = settings | {"watch_seconds": 1, "poll_seconds": 1}
+    first, _, _ = run(tmp_path, watching)
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(states(first)[-1]))
+    messages, code, log = run(tmp_path, watching | other, "--state", state)
+    assert code == 0
+    assert not [row for row in records(messages) if row["ended_at"]]
+    assert "are forgotten" in log
+
+
 def test_the_state_shows_nothing_of_a_call(settings, tmp_path):
     """Other tools print it: no number, no name, no token, no float."""
     messages, _, _ = run(tmp_path, settings | {"watch_seconds": 1, "poll_seconds": 1})
