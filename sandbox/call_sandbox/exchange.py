@@ -94,8 +94,8 @@ class Exchange:
         for part in parts:
             # Also without a pause: other requests get their turn between two parts.
             await asyncio.sleep(over / DRIPS)
-            await response.write(part)
             self.entry["bytes_out"] += len(part)
+            await response.write(part)
         await response.write_eof()
         return response
 
@@ -116,8 +116,8 @@ class Exchange:
         response.content_length = 2 * len(half) + 1
         self.entry["status"] = answer.status
         await response.prepare(self.request)
-        await response.write(half)
         self.entry["bytes_out"] += len(half)
+        await response.write(half)
         return response
 
     def write_raw(self, data: bytes) -> None:

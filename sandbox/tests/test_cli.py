@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
-from time import time
+from time import monotonic, time
 
 import pytest
 import requests
@@ -44,6 +44,9 @@ def test_it_serves_until_it_is_told_to_stop(serve, tmp_path, number):
     assert url == f"http://127.0.0.1:{port}"
     assert main(["wait", "--port", port]) == 0
     requests.get(f"{url}/invox/api/v2/calls", timeout=30)
+    deadline = monotonic() + 10
+    while not journal.read_text():
+        assert monotonic() < deadline, "no line, though the request is answered"
     assert [json.loads(line)["status"] for line in journal.read_text().splitlines()] == [401]
     process.send_signal(number)
     assert process.wait(10) == 0
