@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from singer_calls.deliver.outcome import Outcome, Unknown
+from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,18 +100,34 @@ class Books:
                         entry.done.set_exception(error)
             else:
                 for entry, result in zip(group, results, strict=True):
-                    if not entry.done.done():
+                    if entry.done.done():
+                        continue
+                    if isinstance(result, PluginError):
+                        entry.done.set_exception(result)
+                    else:
                         entry.done.set_result(result)
 
     def _commit(self, group: Sequence[_Entry]) -> list[Any]:
+        """The ledger's results in order; a ``PluginError`` for who could not be set aside."""
+        results: list[Any] = [None] * len(group)
         for file, unknown in ((self._rejected, False), (self._held, True)):
-            calls = [
-                (entry.aside.original, entry.aside.outcome, entry.aside.attempts)
-                for entry in group
+            aside = {
+                place: (entry.aside.original, entry.aside.outcome, entry.aside.attempts)
+                for place, entry in enumerate(group)
                 if entry.aside and isinstance(entry.aside.outcome, Unknown) is unknown
-            ]
-            if calls:
-                file.append(calls)
-        requests = [entry.request for entry in group if entry.request is not None]
-        results = iter(self._ledger.apply(requests) if requests else ())
-        return [next(results) if entry.request is not None else None for entry in group]
+            }
+            try:
+                if aside:
+                    file.append(aside.values())
+            except PluginError as error:
+                for place in aside:
+                    results[place] = error
+        asked = {
+            place: entry.request
+            for place, entry in enumerate(group)
+            if entry.request is not None and results[place] is None
+        }
+        if asked:
+            for place, result in zip(asked, self._ledger.apply([*asked.values()]), strict=True):
+                results[place] = result
+        return results

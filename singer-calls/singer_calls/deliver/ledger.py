@@ -255,20 +255,7 @@ class Ledger:
             gone = [run for (run,) in connection.execute(open_runs) if self._lease.is_gone(run)]
             if not gone:
                 return 0
-            left = (CALLS.c.state == SENDING) & CALLS.c.run.in_(gone)
-            unknown = (
-                CALLS.update()
-                .where(left)
-                .values(
-                    state=UNKNOWN,
-                    filed=False,
-                    reason="the run ended before the vendor's answer was written down",
-                    updated=_now(),
-                )
-            )
-            count = connection.execute(unknown).rowcount
-            connection.execute(RUNS.update().where(RUNS.c.id.in_(gone)).values(ended=_now()))
-            return count
+            return _end(connection, gone)
 
     def apply(self, requests: Sequence[Request]) -> list[Any]:
         """Carry out many requests in one durable transaction.
@@ -388,13 +375,30 @@ class Ledger:
             connection.execute(update, notes)
 
     def close(self) -> None:
-        """End the run: what it left is final."""
+        """End the run: a call whose outcome it could not write down is unknown."""
         try:
             with _explained("written"), self._engine.begin() as connection:
-                connection.execute(RUNS.update().where(RUNS.c.id == self.run).values(ended=_now()))
+                _end(connection, [self.run])
         finally:
             self._lease.release()
             self._engine.dispose()
+
+
+def _end(connection: Connection, runs: Sequence[int]) -> int:
+    """End runs; the number of calls that they left in ``sending``, now ``unknown``."""
+    left = (
+        CALLS.update()
+        .where((CALLS.c.state == SENDING) & CALLS.c.run.in_(runs))
+        .values(
+            state=UNKNOWN,
+            filed=False,
+            reason="the run ended before the vendor's answer was written down",
+            updated=_now(),
+        )
+    )
+    count = connection.execute(left).rowcount
+    connection.execute(RUNS.update().where(RUNS.c.id.in_(runs)).values(ended=_now()))
+    return count
 
 
 def report(url: str) -> Iterator[str]:
