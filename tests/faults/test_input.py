@@ -194,7 +194,7 @@ def test_a_dry_run_reports_and_leaves_no_trace(bench):
     assert "rejected=1" in run.errors
     assert not bench.journal()
     assert not run.lines
-    assert not bench.ledger.exists()
+    assert not bench.ledger_file.exists()
     assert not bench.rejected.exists()
     assert bench.run(lines, dry_run=True, max_rejected_percent=2).code == 1
 

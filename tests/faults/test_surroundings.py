@@ -1,0 +1,299 @@
+"""Fault 7: what stands around a run gives way: its output, its disk, its ledger, its company."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import resource
+import signal
+import time
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from singer_calls.deliver import ledger as db
+from singer_calls.deliver.books import Books, SetAside
+from singer_calls.deliver.outcome import Rejected
+from singer_calls.deliver.rejected import HeldFile, Original, RejectedFile
+from singer_calls.errors import PluginError
+
+CALLS = 20
+PIPE_SIZE = 4096
+
+
+@contextmanager
+def pipe():
+    """A small pipe: (read end, write end)."""
+    ends = os.pipe()
+    fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    open_ends = set(ends)
+    yield ends, open_ends
+    for end in open_ends:
+        os.close(end)
+
+
+# Standard output
+
+
+def test_a_closed_output_ends_the_run_though_the_input_is_idle(bench):
+    """Nobody keeps STATE any more, so nothing more is sent."""
+    with pipe() as ((read_end, write_end), open_ends):
+        run = bench.start(stdout=write_end).feed(bench.calls(5))
+        assert b'"done":5' in os.read(read_end, PIPE_SIZE)
+        os.close(read_end)
+        open_ends.remove(read_end)
+        run.feed(bench.calls(10, first=5))
+        assert run.wait() == 1
+    (sentence,) = run.sentences
+    assert "standard output" in sentence
+    bench.bookmark = 5
+
+    bench.resume(CALLS)
+
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+@contextmanager
+def stalled(bench):
+    """A run whose output nobody takes any more."""
+    with pipe() as ((_, write_end), _open):
+        os.write(write_end, b"x" * PIPE_SIZE)
+        yield bench.start(stdout=write_end)
+
+
+def test_a_stalled_output_holds_up_no_call_and_ends_in_a_failure(bench):
+    """The calls are delivered; whoever did not take STATE reads them again, and none is sent."""
+    with stalled(bench) as run:
+        assert run.feed(bench.calls(CALLS)).end_input().wait() == 1
+    (sentence,) = run.sentences
+    assert "standard output" in sentence
+    assert len(bench.books) == CALLS
+
+    bench.resume(CALLS)
+
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+def test_a_stalled_output_does_not_keep_signals_away(bench, until):
+    """Two of them end the run at once."""
+    with stalled(bench) as run:
+        run.feed(bench.calls(CALLS))
+        until(lambda: len(bench.books) == CALLS, "all is delivered")
+        at = time.monotonic()
+        until(lambda: run.send(signal.SIGTERM).process.poll() is not None, "it ends")
+        assert run.wait() == 128 + signal.SIGTERM
+        assert time.monotonic() - at < 3
+
+
+# Disk
+
+
+def fill_the_disk(run, size=1):
+    """From now on no file of this run can grow past so many bytes."""
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_ledger_that_cannot_be_written_stops_sending_first(bench, until):
+    """Not one request leaves without its claim; the next run does the rest."""
+    run = bench.start().feed(bench.calls(5))
+    until(lambda: bench.in_ledger("accepted") == bench.keys(5), "five are delivered")
+    fill_the_disk(run)
+    run.feed(bench.calls(CALLS, first=5))
+    assert run.wait() == 1
+    (sentence,) = run.sentences
+    assert "ledger" in sentence
+    bench.note(run)
+    assert bench.bookmark == 5
+    assert len(bench.journal()) == 5
+
+    bench.resume(CALLS)
+
+    assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
+
+
+def test_outcomes_that_could_not_be_written_down_are_unknown(bench, until):
+    """The calls in flight when the disk filled up are held by the next run."""
+    late = bench.keys(5, 8)
+    bench.script(late, "late 1")
+    run = bench.start(max_in_flight=3).feed(bench.calls(CALLS))
+    until(lambda: bench.fired("late 1") == 3, "three are in flight")
+    fill_the_disk(run)
+    assert run.wait() == 1
+    bench.note(run)
+    assert bench.bookmark <= 5
+    bench.settled_before(run)
+
+    bench.resume(CALLS)
+
+    assert bench.held == late
+    bench.nothing_lost_or_doubled(CALLS)
+
+
+def test_a_rejected_file_that_cannot_be_written_ends_the_run_and_keeps_no_torn_line(bench):
+    """STATE does not pass the call; with room again it is set aside, and all else is delivered."""
+    big = {"DispositionName": "z" * 6_000_000}
+    lines = [*bench.calls(9), bench.record(9, CallStatus="Calling", **big)]
+    lines += [bench.state(10), *bench.calls(CALLS, first=10)]
+    run = bench.start(max_in_flight=1)
+    fill_the_disk(run, 4_000_000)
+    assert run.feed(lines).end_input().wait() == 1
+    (sentence,) = run.sentences
+    assert "rejected_path" in sentence
+    bench.note(run)
+    assert bench.bookmark in {5, 9}
+    assert all(not path.stat().st_size for path in bench.files("rejected"))
+
+    again = bench.run(lines)
+    assert again.code == 0
+    assert bench.bookmark == CALLS
+    assert bench.set_aside("rejected").keys() == {bench.key(9)}
+    assert bench.books == dict.fromkeys(bench.keys(CALLS) - {bench.key(9)}, 1)
+
+
+def test_a_refused_call_that_cannot_be_set_aside_is_held_by_the_next_run(bench):
+    """A file stands where the folder should be; the ledger knows that it could not say why."""
+    bench.rejected.write_text("in the way")
+    bench.script([bench.key(9)], "400")
+    run = bench.run(bench.calls(CALLS), max_in_flight=1)
+    assert run.code == 1
+    assert "rejected_path" in run.sentences[0]
+    assert bench.bookmark == 5
+    bench.rejected.unlink()
+
+    bench.resume(CALLS)
+
+    assert bench.held == {bench.key(9)}
+    bench.nothing_lost_or_doubled(CALLS)
+
+
+def test_what_is_known_is_written_down_beside_a_call_that_could_not_be(tmp_path):
+    """One line too long for the disk leaves no other call's outcome unknown."""
+    in_the_way = tmp_path / "rejected"
+    in_the_way.write_text("")
+    url = f"sqlite:///{tmp_path}/calls.ledger.db"
+    ledger = db.Ledger(url, "target")
+    ledger.apply([db.Claim("here", key, None, "") for key in ("good", "bad")])
+    original = Original({"schema": {"properties": {}}}, {"stream": "calls", "record": {}})
+
+    async def settle():
+        name = (str(in_the_way), "target")
+        async with Books(ledger, RejectedFile(*name), HeldFile(*name)) as books:
+            return await asyncio.gather(
+                books.ask(db.Note("here", "good", db.ACCEPTED)),
+                books.ask(
+                    db.Note("here", "bad", db.REJECTED), SetAside(original, Rejected("no"), 1)
+                ),
+                return_exceptions=True,
+            )
+
+    good, bad = asyncio.run(settle())
+    assert good is None
+    assert isinstance(bad, PluginError)
+    rows = ledger.apply([db.Lookup("here", "good"), db.Lookup("here", "bad")])
+    assert [row.state for row in rows] == [db.ACCEPTED, db.SENDING]
+    ledger.close()
+
+    later = db.Ledger(url, "target")
+    (row,) = later.apply([db.Lookup("here", "bad")])
+    assert row.state == db.UNKNOWN
+    later.close()
+
+
+# Ledger
+
+
+def garbage(path):
+    """It never was a database."""
+    path.write_bytes(b"no database at all\n" * 1000)
+
+
+def truncated(path):
+    """Half of it is gone."""
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def newer(path):
+    """A later release has written it."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE call_ledger_version SET version = 99")
+    engine.dispose()
+
+
+@pytest.mark.parametrize("damage", [garbage, truncated, newer])
+def test_a_ledger_that_cannot_be_trusted_stops_the_run_before_the_first_call(bench, damage):
+    """Going on without it could send calls again."""
+    assert bench.run(bench.calls(200)).code == 0
+    sent = len(bench.journal())
+    damage(bench.ledger_file)
+    run = bench.run(bench.calls(400))
+    assert run.code == 1
+    (sentence,) = run.sentences
+    assert "ledger" in sentence
+    assert not run.states
+    assert len(bench.journal()) == sent
+
+
+def test_two_targets_at_once_on_one_ledger_send_no_call_twice(shared_bench):
+    """Both come to their end, and each vouches for all calls in its STATE."""
+    bench = shared_bench
+    calls = 300
+    bench.sandbox.faults("impact", "latency 5-50")
+    runs = [bench.start().feed_aside(bench.calls(calls)) for _ in range(2)]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert bench.books == dict.fromkeys(bench.keys(calls), 1)
+    assert len(bench.journal()) == calls
+    assert not bench.held
+    for run in runs:
+        bench.settled_before(run)
+        assert "accepted=0" not in run.errors.split("Summary")[1]
+        bench.note(run)
+        assert bench.bookmark == calls
+
+
+def test_a_target_takes_over_from_one_that_is_killed_beside_it(shared_bench, until):
+    """It waits for the other's calls, and holds them when the other is gone."""
+    bench = shared_bench
+    late = bench.keys(3)
+    bench.script(late, "late 30")
+    first = bench.start(max_in_flight=3, request_timeout=40).feed(bench.calls(3))
+    until(lambda: bench.fired("late 30") == 3, "the first one's calls are in flight")
+    second = bench.start().feed_aside(bench.calls(CALLS))
+    until(lambda: len(bench.books) == CALLS, "the second one has sent the rest")
+    assert not second.states
+    first.send(signal.SIGKILL)
+    assert second.wait() == 0
+    bench.note(second)
+    assert bench.bookmark == CALLS
+    assert bench.held == late
+    bench.nothing_lost_or_doubled(CALLS)
+
+
+def test_only_the_owner_can_read_what_a_run_leaves(bench, until):
+    """Ledger, its side files, its lock, the files of calls set aside; also while it runs."""
+    bench.script([bench.key(0)], "400")
+    bench.script([bench.key(1)], "empty")
+    run = bench.start().feed(bench.calls(CALLS))
+    until(lambda: len(bench.journal()) == CALLS and not bench.in_ledger("sending"), "all sent")
+    files = [*bench.folder.glob("calls.ledger.db*"), *bench.rejected.iterdir()]
+    assert len(files) >= 5
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert run.end_input().wait() == 0
+
+
+def test_the_ledger_tells_what_waits_for_a_person(bench):
+    """`--ledger` counts by day and outcome, and names keys, not calls."""
+    bench.script([bench.key(0)], "400")
+    bench.script([bench.key(1)], "empty")
+    assert bench.run(bench.calls(CALLS)).code == 0
+    look = bench.run([], "--ledger")
+    assert look.code == 0
+    text = "".join(look.lines)
+    counts = [line.split()[1:] for line in look.lines[1:4]]
+    assert counts == [["accepted", "18"], ["rejected", "1"], ["unknown", "1"]]
+    assert f"rejected {bench.key(0)}" in text
+    assert f"unknown {bench.key(1)}" in text
+    assert bench.key(2) not in text
