@@ -33,6 +33,7 @@ from singer_calls.values import phone
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+KEY = "CallSessionId"
 ANSWER = "ANSWER"
 FAILURE = "FAILURE"
 CANCEL = "CANCEL"
@@ -116,7 +117,7 @@ PARAMETERS = (
     Parameter("EventDate", _EVENT_DATE, "When the call took place; or `NOW`", required=True),
     Parameter("ActionTrackerId", WHOLE, "Event type", required=True, setting="action_tracker_id"),
     Parameter("CallProvider", _SHORT, "Who sends the call", required=True, setting="vendor_name"),
-    Parameter("CallSessionId", text(), _SESSION, required=True),
+    Parameter(KEY, text(), _SESSION, required=True),
     Parameter("CallerId", _CALLER, "The caller's number", required=True),
     Parameter("CalledPhoneNumber", _CALLED, "The number that received the call", required=True),
     Parameter("CallDuration", WHOLE, "Whole call, seconds", required=True),

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from singer_calls.deliver.delivery import Answer, Delivery
 from singer_calls.deliver.sink import CallSink
 from target_impact_calls import responses
-from target_impact_calls.call import Writer
+from target_impact_calls.call import KEY, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,11 +40,15 @@ class ImpactSink(CallSink):
         """A form, in the body: a query would stand in the logs of whatever lies between."""
         written = self._writer.write(record)
         self.remarks.say(written.remarks)
+        call = written.values
+        self.identities.check(
+            KEY, call[KEY], call["EventDate"], call["CallerId"], call["CalledPhoneNumber"]
+        )
         return Delivery(
-            key=written.values["CallSessionId"],
-            scope=f"{self.url} campaign {written.values['CampaignId']}",
+            key=call[KEY],
+            scope=f"{self.url} campaign {call['CampaignId']}",
             url=self.url,
-            body=urlencode(written.values).encode(),
+            body=urlencode(call).encode(),
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )
 

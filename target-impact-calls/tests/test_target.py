@@ -119,6 +119,17 @@ def test_wrong_calls_are_set_aside_by_field_and_the_rest_is_delivered(run, sandb
     assert_silent(done)
 
 
+def test_two_calls_with_one_id_are_told_from_one_that_comes_twice(run, sandbox):
+    """The second of two is rejected by the id; what comes again with more detail is known."""
+    other = call(1, CallerId="+18055550101")
+    done = run([call(1), call(1, SaleAmount=5), other, call(2)], max_rejected_percent=90)
+    (aside,) = done.set_aside()
+    assert aside.pop("rejected")["field"] == "CallSessionId"
+    assert aside == other
+    assert "changed=1" in done.err
+    assert sandbox.books("impact") == {"call-1": 1, "call-2": 1}
+
+
 def test_a_run_that_rejects_too_much_fails_with_all_of_it_set_aside(run, sandbox):
     """Something is wrong with the mapping: the exit code says so, the calls are not lost."""
     done = run([call(1), call(2, CallerId=""), call(3, CallerId="")])

@@ -37,10 +37,10 @@ KEY = "external_call_unique_id"
 CAMPAIGN = "advertiser_campaign_id_from_network"
 DIRECTIONS = ("inbound", "outbound")
 LANGUAGES = ("en-US", "en-GB", "es-ES", "fr-FR")
+NUMBERS = ("destination_phone_number", "calling_phone_number")
 CALLING_CODES = (1, 44, 34)
 SIGNALS_LIMIT = 100  # "Signals are limited to 100" (an answer of Invoca's Signal API)
 
-_NUMBERS = ("destination_phone_number", "calling_phone_number")
 _RECORDINGS = ("recording_url", "recording_filename")
 _TRUTH = {"true": 1, "1": 1, "yes": 1, "false": 0, "0": 0, "no": 0}
 _Pair = tuple[str, Any]
@@ -192,7 +192,7 @@ class Writer:
             # dashes, as a client in use sends it, where the documents' examples have slashes.
             start = self.local.moment("start_time", values["start_time"])
             values["start_time"] = start.isoformat(timespec="milliseconds")
-        for name in _NUMBERS:
+        for name in NUMBERS:
             if name in values:
                 values[name] = self._number(name, values[name])
         call = write(CALL, values).values

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from singer_calls.deliver.delivery import Answer, Delivery
 from singer_calls.deliver.sink import CallSink
 from target_invoca_calls import responses
-from target_invoca_calls.call import CAMPAIGN, KEY, Writer
+from target_invoca_calls.call import CAMPAIGN, KEY, NUMBERS, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ class InvocaSink(CallSink):
         written = self._writer.write(record)
         self.remarks.say(written.remarks)
         call = written.values["call"]
+        self.identities.check(KEY, call[KEY], call["start_time"], *(call[name] for name in NUMBERS))
         return Delivery(
             key=call[KEY],
             scope=f"{self.url} campaign {call[CAMPAIGN]}",

@@ -133,6 +133,17 @@ def test_wrong_calls_are_set_aside_by_field_and_the_rest_is_delivered(run, sandb
     assert_silent(done)
 
 
+def test_two_calls_with_one_id_are_told_from_one_that_comes_twice(run, sandbox):
+    """The second of two is rejected by the id; what comes again with more detail is known."""
+    other = call(1, start_time="2026-09-10T23:00:00Z")
+    done = run([call(1), call(1, signals={"sale": 1}), other, call(2)], max_rejected_percent=90)
+    (aside,) = done.set_aside()
+    assert aside.pop("rejected")["field"] == "external_call_unique_id"
+    assert aside == other
+    assert "changed=1" in done.err
+    assert sandbox.books("invoca") == {"invox:1": 1, "invox:2": 1}
+
+
 def test_a_rejected_call_is_replayed_after_the_fix(run, sandbox, tmp_path):
     """From the file as it lies there."""
     run([call(1, calling_phone_number="+40722000111"), call(2)], max_rejected_percent=90)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.sinks import Sink
 
+from singer_calls.deliver.identities import Identities
 from singer_calls.deliver.outcome import InvalidCallError, Outcome, Rejected
 from singer_calls.deliver.remarks import Remarks
 from singer_calls.deliver.validation import CompiledValidator
@@ -42,6 +43,11 @@ class CallSink(Sink):
     def remarks(self) -> Remarks:
         """For what a vendor's sink leaves out or guesses."""
         return Remarks(self.logger)
+
+    @cached_property
+    def identities(self) -> Identities:
+        """For a vendor's sink to see that a key names one call only."""
+        return Identities()
 
     @abstractmethod
     def session_headers(self) -> Mapping[str, str]:
