@@ -1,0 +1,116 @@
+"""iovox calls as impact.com conversions, through the real `meltano run`."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import pytest
+import requests
+
+from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
+
+DAY = 86400
+WINDOW = {"TAP_IOVOX__IMPACT_WINDOW_DAYS": "31"}
+
+# iovox's word -> what impact.com is told of a caller who showed the number.
+STATUS = {
+    "ANSWERED": "ANSWER",
+    "ANSWERED [MACHINE DETECTED]": "IVR_DROPOFF",
+    "BUSY": "CONGESTION",
+    "NO ANSWER": "CANCEL",
+    "HANGUP": "CANCEL",
+    "DESTINATION IS VOXNUMBER": "INCOMPLETE",
+}
+MEDIA = {"442079460000": "10001", "442079460100": "10002", "442079460200": "10003"}
+COUNTRY = {"44": "GB", "40": "RO"}
+
+
+def calls_at_iovox(sandbox):
+    """Every call with the fields that the mapping reads, by id."""
+    fields = (
+        "id,call_start,call_end,call_origin,call_origin_location,iovox_number,call_destination,"
+        "call_time_seconds,talk_time_seconds,call_result,direction,link_name,tag_text,call_outcomes"
+    )
+    rows = requests.get(
+        f"{sandbox.url}/iovox/rest/v1/calls/insights",
+        params={"limit": 20000, "start_date": "2000-01-01", "response_fields": fields},
+        headers={"username": IOVOX_USERNAME, "secureKey": IOVOX_SECURE_KEY},
+        timeout=30,
+    ).json()
+    return {str(row["id"]): row for row in rows}
+
+
+def parameters(call):
+    """The parameters that impact.com is to be sent for a call."""
+    origin, destination = call["call_origin"], call["call_destination"]
+    words = [*call["call_outcomes"], *(tag["text"] for tag in call["tags"])]
+    kind = call["call_origin_location"].partition(",")[0].title()
+    expected = {
+        "CampaignId": "1000",
+        "ActionTrackerId": "4000",
+        "MediaId": MEDIA.get(call["iovox_number"], "10000"),
+        "CallProvider": "iovox",
+        "CallSessionId": str(call["id"]),
+        "VendorEventId": str(call["id"]),
+        "CallStatus": STATUS[call["call_result"]] if origin else "UNKNOWN_CALLERID",
+        "CallerId": f"+{origin}" if origin else "anonymous",
+        "CallerPhoneNumberCountry": COUNTRY.get(origin[:2]),
+        "CalledPhoneNumber": destination[2:],
+        "CalledPhoneNumberCountry": COUNTRY[destination[:2]],
+        "CallDuration": str(call["call_time_sec"]),
+        "TalkDuration": str(call["talk_time_sec"]),
+        "PhoneType": kind or None,
+        "DispositionName": words[0] if words else None,
+        "PromoNumberDescription": call["link_name"],
+    }
+    return {name: value for name, value in expected.items() if value is not None}
+
+
+@pytest.fixture
+def deliver(project, sandbox):
+    """``deliver()``: one run; the parameters of every call that impact.com took, by id."""
+    made = project()
+    sandbox.switches("iovox", outcomes="text", timezone="UTC")
+
+    def run():
+        made.run("run", "iovox-to-impact", TAP_IOVOX__IMPACT_TIMEZONE="UTC", **WINDOW)
+        entries = [entry["form"] for entry in sandbox.journal("impact") if entry["processed"]]
+        assert len({form["CallSessionId"] for form in entries}) == len(entries)
+        return {form["CallSessionId"]: form for form in entries}
+
+    return run
+
+
+def wanted(sandbox, ended_before):
+    """The calls to the business that had ended by then, by id."""
+    return {
+        key: call
+        for key, call in calls_at_iovox(sandbox).items()
+        if call["direction"] != "OUT"
+        and datetime.fromisoformat(f"{call['call_end']}Z").timestamp() < ended_before
+    }
+
+
+def test_each_call_arrives_once_with_the_mapped_parameters(deliver, sandbox):
+    """Over two runs; the second brings what came in the day between, and nothing else."""
+    first = deliver()
+    calls = wanted(sandbox, time.time())
+    assert first.keys() == calls.keys()
+    for key, call in calls.items():
+        assert first[key].pop("EventDate") == f"{call['call_start'].replace(' ', 'T')}+00:00"
+        assert first[key] == parameters(call)
+
+    sandbox.advance(DAY)
+    hour_ago = time.time() - 3600
+    second = deliver()
+    assert first.keys() < wanted(sandbox, hour_ago).keys() <= second.keys()
+    assert second.keys() <= wanted(sandbox, time.time() - 3600).keys()
+
+
+def test_only_what_the_mapping_reads_is_asked_for(deliver, sandbox):
+    """No transcription, no comment, and no request for an element stream."""
+    deliver()
+    (fields,) = {entry["query"]["response_fields"] for entry in sandbox.journal("iovox")}
+    assert not {"transcription_text", "comment_text", "rule_result"} & {*fields.split(",")}
+    assert len(fields.split(",")) == 16
