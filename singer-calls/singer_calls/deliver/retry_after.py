@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 
-# X-RateLimit-Reset is seconds in the text of impact.com's documents and the epoch 1487332519 in
-# one of their examples: nobody means a wait of thirty years.
+# X-RateLimit-Reset is seconds in the text of a vendor's documents and the epoch 1487332519 in one
+# of their examples: nobody means a wait of thirty years.
 _EPOCH = 10**9
 
 

@@ -23,8 +23,8 @@ def parse(value: object, zone: tzinfo) -> datetime | None:
 
     Understood are: ISO 8601 (``T`` or a space, ``-`` or ``/``, seconds and offset optional), the
     same with AM or PM, the Unix epoch in 10 digits (seconds) or 13 (milliseconds), and
-    ``YYYYMMDDHHMMSSsss`` in UTC. These are the forms of Invoca's documents (Timestamp Formats)
-    and of everything the taps emit. A date alone is no moment.
+    ``YYYYMMDDHHMMSSsss`` in UTC: the forms of the vendors' documents and of everything the taps
+    emit. A date alone is no moment.
 
     Args:
         value: Text or a whole number.
@@ -58,7 +58,7 @@ def _written(text: str, zone: tzinfo) -> datetime | None:
     part = match.groupdict(default="")
     hour, half = int(part["hour"]), part["half"].upper()
     if half and hour <= _NOON:
-        # 13:00 PM stands in Invoca's own examples: there the half says nothing new.
+        # 13:00 PM stands in a vendor's own examples: there the half says nothing new.
         hour = hour % _NOON + (_NOON if half == "PM" else 0)
     moment = datetime(
         int(part["year"]),
