@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
+    import click
+
 
 class CallTap(CallPlugin, Tap):
     """Base of all taps."""
@@ -99,29 +101,39 @@ class CallTap(CallPlugin, Tap):
         super().setup_mapper()
 
     @classmethod
-    def invoke(
+    def run(
         cls,
         *,
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **arguments: Any,  # noqa: ANN401
     ) -> None:
-        """Run; a file that is no JSON and a reader that is gone end in one sentence, too."""
+        """Read; files that hold no JSON, and a reader that is gone, get a sentence of their own.
+
+        Raises:
+            PluginError: With that sentence.
+        """
         try:
-            super().invoke(
-                state=_checked(state, "--state"), catalog=_checked(catalog, "--catalog"), **kwargs
+            super().run(
+                state=_checked(state, "--state"),
+                catalog=_checked(catalog, "--catalog"),
+                **arguments,
             )
-        except PluginError as error:
-            cls.logger.error("%s", error)  # noqa: TRY400
         except BrokenPipeError:
-            cls.logger.error(  # noqa: TRY400
-                "The reader of this tap's output is gone: look for the target's own message."
-            )
             # So that nothing is left for the interpreter to flush on its way out.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        else:
-            return
-        sys.exit(1)
+            raise PluginError(
+                "The reader of this tap's output is gone: look for the target's own message."
+            ) from None
+
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """``--test``, which ends as any run does."""
+        try:
+            super().cb_test(ctx, param, value)
+        except PluginError as error:
+            cls.logger.error("%s", error)  # noqa: TRY400
+            ctx.exit(1)
 
 
 def _checked(file: IO[str] | None, option: str) -> IO[str] | None:

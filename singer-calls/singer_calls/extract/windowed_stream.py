@@ -32,7 +32,7 @@ class WindowedStream(CallStream):
     bookmark, less the lookback.
     """
 
-    FLOOR = timedelta(hours=1)
+    FLOOR = timedelta(minutes=15)
     """A window is not halved below this."""
 
     earliest: datetime | None = None

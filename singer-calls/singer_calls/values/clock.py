@@ -61,24 +61,22 @@ def to_utc(text: str, zone: ZoneInfo) -> str:
 def asked_from(start: datetime, zone: ZoneInfo) -> datetime:
     """The bare local time to ask from, to be sure to be given all calls since ``start``.
 
-    Near a change of the clocks it is earlier than the local time of ``start`` by the size of the
-    change, whichever way the vendor reads an ambiguous time. What comes in excess is for the
-    caller to drop.
+    Near a change of the clocks it is earlier than the local time of ``start``, by up to twice the
+    size of the change: a call may be dated later than it was, and the vendor may read a bare time
+    either way. What comes in excess is for the caller to drop.
     """
-    low, spread, _ = _offsets(start, zone)
-    return (start.astimezone(UTC) + low - spread).replace(tzinfo=None)
+    offsets = _offsets(start, zone)
+    return (start.astimezone(UTC) + 2 * min(offsets) - max(offsets)).replace(tzinfo=None)
 
 
 def asked_to(end: datetime, zone: ZoneInfo) -> datetime:
     """The bare local time to ask to, to be sure to be given all calls before ``end``."""
-    _, spread, high = _offsets(end, zone)
-    return (end.astimezone(UTC) + high + spread).replace(tzinfo=None)
+    return (end.astimezone(UTC) + max(_offsets(end, zone))).replace(tzinfo=None)
 
 
-def _offsets(moment: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta, timedelta]:
-    """Lowest offset, spread and highest offset of the zone within a day of a moment."""
-    offsets = [_offset((moment + shift).astimezone(zone)) for shift in (-_DAY, timedelta(), _DAY)]
-    return min(offsets), max(offsets) - min(offsets), max(offsets)
+def _offsets(moment: datetime, zone: ZoneInfo) -> list[timedelta]:
+    """The zone's offsets within a day of a moment."""
+    return [_offset((moment + shift).astimezone(zone)) for shift in (-_DAY, timedelta(), _DAY)]
 
 
 def _offset(moment: datetime) -> timedelta:

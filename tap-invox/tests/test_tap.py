@@ -1,0 +1,391 @@
+"""What a user sees: a run from its command line to its output, its messages and its exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from call_sandbox import Sandbox
+from call_sandbox.credentials import INVOX_API_KEY
+from tap_invox.tap import TapInvox
+
+from .conftest import CALLS, DAYS, Invox
+
+LOG = logging.getLogger(__name__)
+
+
+def text(epoch: float) -> str:
+    """Epoch seconds as a setting."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture
+def began(sandbox) -> str:
+    """A start_date before the first call."""
+    return text(sandbox.now - (DAYS + 1) * 86400)
+
+
+# Reading
+
+
+def test_without_start_date_all_calls_come_in_one_answer(invox):
+    """Each once; the bookmark is the start of the run."""
+    run = invox.run()
+    assert (run.code, run.errors) == (0, [])
+    (request,) = invox.sandbox.journal("invox")
+    assert request["query"] == {}
+    assert len(run.ids) == CALLS
+    assert {*run.ids} == invox.all_ids()
+    (bookmark,) = run.bookmarks
+    assert abs(datetime.fromisoformat(bookmark) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {},
+        {"id_key": "id", "duration": "hms", "order": "desc", "to_date": "exclusive"},
+        {"duration": "string", "order": "shuffled", "missing": "absent", "day": "name"},
+        {"date": "iso", "missing": "empty", "status": "q850"},
+        {"row_cap": 50},
+    ],
+)
+def test_windows_give_the_same_calls_whatever_is_unknown(tmp_path, switches):
+    """Every ambiguity of the documents is a switch; also an answer that is too long."""
+    now, switches = int(time.time()) - 3600, {"invox": switches}
+    with Sandbox(calls=CALLS, seed=3, days=DAYS, now=now, switches=switches) as sandbox:
+        invox = Invox(sandbox, tmp_path)
+        run = invox.run(start_date=text(now - DAYS * 86400), window_days=9, windows_in_flight=3)
+        sandbox.switches("invox", row_cap=0)
+        assert run.code == 0, run.err
+        assert len(run.ids) == CALLS
+        assert {*run.ids} == invox.all_ids()
+        over = [r for r in run.records if r["status"] != "Calling"]
+        assert all(type(record["duration"]) is int for record in over)
+        assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r["date"]) for r in run.records)
+
+
+def test_the_same_call_reads_the_same_in_every_window_size(invox, began):
+    """The records, not just their ids."""
+    runs = [
+        invox.run(start_date=began, window_days=days, end_date=text(invox.sandbox.now))
+        for days in (1, 7, 100)
+    ]
+    first, *others = ({r["call_id"]: r for r in run.records} for run in runs)
+    assert len(first) >= CALLS - 1
+    assert all(other == first for other in others)
+
+
+def test_a_call_that_changes_36_hours_after_its_start_is_emitted_again(tmp_path):
+    """With the change; the runs come every three hours and their bookmarks never go back."""
+    now = int(time.time()) - 5 * 86400
+    with Sandbox(calls=200, seed=5, days=2, now=now) as sandbox:
+        invox, state, bookmarks, seen = Invox(sandbox, tmp_path), None, [], {}
+        for _ in range(17):
+            run = invox.run(state, start_date=text(now - 3 * 86400), end_date=text(sandbox.now))
+            assert run.code == 0
+            state = run.states[-1]
+            bookmarks += run.bookmarks
+            for record in run.records:
+                seen.setdefault(record["call_id"], []).append((sandbox.now, record))
+            sandbox.advance(3 * 3600)
+    assert bookmarks == sorted(bookmarks)
+    late = []
+    for versions in seen.values():
+        last = versions[-1][1]
+        changed = next(at for at, record in versions if record["summary"] == last["summary"])
+        began = datetime.fromisoformat(last["date"]).timestamp()
+        if last["summary"] and versions[0][1]["summary"] is None:
+            late.append((changed - began) / 3600)
+    assert max(late) > 36
+
+
+# By id
+
+
+@pytest.mark.parametrize("inclusive", ["exclusive", "inclusive"])
+def test_by_id_only_newer_calls_are_asked_for_and_none_twice(tmp_path, inclusive):
+    """Whether the vendor sends the last call once more or not."""
+    now = int(time.time()) - 5 * 86400
+    with Sandbox(
+        calls=100, seed=5, days=2, now=now, switches={"invox": {"last_call_id": inclusive}}
+    ) as sandbox:
+        invox = Invox(sandbox, tmp_path)
+        config = {"incremental_by": "call_id", "lookback_days": 0}
+        first = invox.run(**config)
+        sandbox.advance(86400)
+        second = invox.run(first.states[-1], **config)
+        (request,) = sandbox.journal("invox")[1:]
+        assert request["query"] == {"last_call_id": str(first.bookmarks[-1])}
+        assert not {*first.ids} & {*second.ids}
+        assert {*first.ids, *second.ids} == invox.all_ids()
+        assert second.bookmarks[-1] == max(second.ids)
+
+
+def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(tmp_path):
+    """A call that is still Calling comes again, when it is over."""
+    now = int(time.time()) - 4 * 3600
+    with Sandbox(calls=2000, seed=5, days=1, now=now) as sandbox:
+        invox = Invox(sandbox, tmp_path)
+        first = invox.run(incremental_by="call_id")
+        calling = [r["call_id"] for r in first.records if r["status"] == "Calling"]
+        assert calling
+        assert first.bookmarks[-1] == min(calling) - 1
+        sandbox.advance(3 * 3600)
+        second = invox.run(first.states[-1], incremental_by="call_id")
+        again = {r["call_id"]: r["status"] for r in second.records}
+        assert all(again[identity] != "Calling" for identity in calling)
+
+
+# Ending early
+
+
+def test_twenty_kills_lose_no_call_and_move_no_bookmark_back(invox, began):
+    """SIGKILL at a random call of each of twenty windows, resumed from the last STATE."""
+    seed = random.randrange(10**6)  # noqa: S311
+    LOG.warning("seed of the kills: %d", seed)
+    chance = random.Random(seed)  # noqa: S311
+    state, emitted, bookmarks, kills = None, set(), [], 0
+    while True:
+        process = invox.start(state, start_date=began, window_days=2, lookback_days=1)
+        out, limit = b"", None
+        for line in process.stdout if kills < 20 else ():
+            out += line
+            # Within the window after the first one that this run saves.
+            if b'"STATE"' in line and limit is None and len(out) > 5000:
+                limit = len(out) + chance.randrange(12_000)
+            if limit is not None and len(out) >= limit:
+                process.kill()
+                kills += 1
+                break
+        run = invox.end(process, out)
+        emitted |= {*run.ids}
+        bookmarks += run.bookmarks
+        state = run.states[-1] if run.states else state
+        if run.code == 0:
+            break
+        assert run.code == -signal.SIGKILL
+    assert kills == 20
+    assert bookmarks == sorted(bookmarks)
+    assert emitted == invox.all_ids()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("fault", ["late 30", "429 retry-after 200"])
+def test_a_signal_stops_at_once_with_the_last_bookmark(invox, began, number, fault):
+    """While the vendor is awaited, or its pause: exit code 128 and the number, no traceback."""
+    invox.sandbox.faults("invox", {"fault": fault, "after": 2})
+    process = invox.start(start_date=began, window_days=10, windows_in_flight=1)
+    out = b""
+    for line in process.stdout:
+        out += line
+        if out.count(b'"STATE"') == 2:
+            break
+    began_stopping = time.monotonic()
+    process.send_signal(number)
+    run = invox.end(process, out)
+    assert time.monotonic() - began_stopping < 5
+    assert run.code == 128 + number
+    assert "Traceback" not in run.err
+    assert run.errors == []
+    assert len(run.bookmarks) == 2
+    assert "the last saved bookmark stays" in run.err
+
+
+def test_a_signal_while_writing_cuts_no_message(invox):
+    """The last line is whole."""
+    process = invox.start()
+    out = process.stdout.readline() + process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    run = invox.end(process, out)
+    assert run.code == 128 + signal.SIGTERM
+    assert run.out.endswith(b"\n")
+    assert 0 < len(run.ids) < CALLS
+    assert run.bookmarks == []
+
+
+def test_a_reader_that_is_gone_ends_the_run_in_one_sentence(invox):
+    """The target died: exit code 1, no traceback."""
+    process = invox.start()
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(10) == 1
+    err = (invox.folder / "err").read_text()
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+    assert err.count("| ERROR") == 1
+    assert "The reader of this tap's output is gone" in err
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"api_key": ""}, "Setting api_key is empty: set it."),
+        ({"api_key": "wrong"}, "INVOX refuses the credentials (HTTP 401): check the setting"),
+        ({"api_url": "http://app.invox.eu"}, "Setting api_url must begin with https://"),
+        ({"incremental_by": "id"}, "Setting incremental_by must be one of date, call_id."),
+        ({"timezone": "Bucharest"}, "Setting timezone is not a known IANA zone"),
+        ({"start_date": "2026-13-01"}, "Setting start_date is not a date"),
+        ({"start_date": "2026-02-01", "end_date": "2026-01-01"}, "Setting end_date must be later"),
+        ({"window_days": 0}, "Setting window_days must be at least 1."),
+        ({"window_days": "many"}, "Setting window_days must be of type integer."),
+    ],
+)
+def test_a_wrong_setting_ends_in_one_sentence(invox, config, sentence):
+    """What, where and what to do; exit code 1."""
+    run = invox.run(**config)
+    assert run.code == 1
+    (error,) = run.errors
+    assert sentence in error
+    assert "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("html", "INVOX answered something that is not a list of calls, 2 times in a row"),
+        ("200-with-error", "INVOX answered something that is not a list of calls, 2 times in a"),
+        ("cut_json", "INVOX cut its answer short, or the answer is not JSON, 2 times in a row"),
+        ("400", "INVOX answered HTTP 400: check the setting api_url"),
+        ("302", "INVOX answered HTTP 302: check the setting api_url"),
+        ("503 retry-after 86400", "more than retry_after_max (300 s): run again later."),
+    ],
+)
+def test_a_vendor_that_does_not_answer_well_ends_the_run_in_one_sentence(invox, fault, sentence):
+    """After the tries that make sense."""
+    invox.sandbox.faults("invox", fault)
+    run = invox.run(backoff_max_tries=2)
+    assert run.code == 1
+    (error,) = run.errors
+    assert sentence in error
+    assert "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "sentence"),
+    [
+        ("--state", "{", "The file given with --state is not a JSON object."),
+        ("--state", "[]", "The file given with --state is not a JSON object."),
+        ("--state", '{"bookmarks": 1}', "The state is not one of a Singer tap"),
+        (
+            "--state",
+            '{"bookmarks":{"calls":{"replication_key":"date","replication_key_value":"now"}}}',
+            "The saved bookmark of stream calls is not of the form",
+        ),
+        ("--catalog", "nothing", "The file given with --catalog is not a JSON object."),
+        (
+            "--catalog",
+            '{"streams":[{"tap_stream_id":"kalls","schema":{},"metadata":[]}]}',
+            "The catalog has streams that tap-invox does not know: kalls; known: calls.",
+        ),
+    ],
+)
+def test_a_wrong_file_ends_in_one_sentence(invox, option, content, sentence):
+    """Not in a traceback from a JSON reader."""
+    run = invox.run(None, f"{option}={invox.file('given.json', content)}")
+    assert run.code == 1
+    (error,) = run.errors
+    assert sentence in error
+    assert "Traceback" not in run.err
+
+
+def test_discover_and_about_need_no_settings(tmp_path):
+    """Neither network nor credentials nor a file."""
+    for option in ("--discover", "--about", "--about --format=json", "--about --format=markdown"):
+        done = subprocess.run(
+            [sys.executable, "-m", "tap_invox", *option.split()],
+            capture_output=True,
+            cwd=tmp_path,
+            check=True,
+        )
+        assert b"Traceback" not in done.stderr
+        assert b"calls" in done.stdout
+    assert TapInvox(validate_config=False).catalog_dict["streams"][0]["key_properties"] == [
+        "call_id"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "errors"), [(None, 0, []), ("wrong", 1, ["INVOX refuses the credentials"])]
+)
+def test_the_connection_test_reads_one_call(invox, key, code, errors):
+    """``--test`` ends as any run does."""
+    run = invox.run(None, "--test", **({"api_key": key} if key else {}))
+    assert (run.code, len(run.ids)) == (code, 1 - code)
+    assert [error[:29] for error in run.errors] == errors
+    assert "Traceback" not in run.err
+
+
+def test_no_log_line_has_a_number_a_key_or_a_query(invox, began):
+    """All levels, over faults and values that do not fit."""
+    known = invox.run()
+    callers = {r["caller"] for r in known.records if r["caller"]}
+    invox.sandbox.faults(
+        "invox",
+        *({"fault": fault, "times": 1} for fault in ("503", "cut_json", "html", "binary")),
+    )
+    run = invox.run(env={"LOGLEVEL": "DEBUG"})
+    assert run.code == 0
+    assert sum(invox.sandbox.fired("invox").values()) == 4
+    said = run.err + known.err + invox.run(start_date=began, api_key="secret-4711").err
+    assert "asking again" in said
+    assert callers
+    assert not [number for number in callers if number in said]
+    assert INVOX_API_KEY not in said
+    assert "secret-4711" not in said
+    assert "from_date" not in said
+
+
+def test_what_does_not_fit_is_told_once_by_name(tmp_path, monkeypatch):
+    """One warning a run for each kind, with counts."""
+    monkeypatch.setattr("call_sandbox.vendors.invox.national", lambda number: [number])
+    with Sandbox(calls=50, seed=1) as sandbox:
+        run = Invox(sandbox, tmp_path).run()
+    assert run.code == 0
+    warnings = [line for line in run.err.splitlines() if "WARNING" in line]
+    assert len(warnings) == 1
+    assert "'receivingnumber' (50 calls)" in warnings[0]
+    assert len(run.ids) == 50
+
+
+def test_memory_is_flat(tmp_path):
+    """Peak memory of everything in one answer, at 10^4 and 10^5 calls."""
+    assert peak(100_000, tmp_path) < 1.2 * peak(10_000, tmp_path)
+
+
+@pytest.mark.long
+def test_memory_is_flat_up_to_a_million(tmp_path):
+    """The same at 10^6 calls."""
+    assert peak(1_000_000, tmp_path) < 1.2 * peak(10_000, tmp_path)
+
+
+def peak(calls: int, folder) -> int:
+    """Peak resident memory of a run without start_date, in kB."""
+    script = (
+        "import resource, subprocess, sys;"
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    with Sandbox(calls=calls, seed=1) as sandbox:
+        invox = Invox(sandbox, folder)
+        config = invox.file(
+            "config.json",
+            {"api_key": INVOX_API_KEY, "api_url": f"{sandbox.url}/invox", "request_timeout": 120},
+        )
+        tap = [sys.executable, "-m", "tap_invox", f"--config={config}"]
+        done = subprocess.run([sys.executable, "-c", script, *tap], capture_output=True, check=True)
+    kilobytes = int(json.loads(done.stdout))
+    LOG.warning("peak at %d calls: %d kB", calls, kilobytes)
+    return kilobytes
