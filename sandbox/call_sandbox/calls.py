@@ -4,7 +4,7 @@ Call `n` follows from `(seed, n)` alone, so a million calls cost no memory and a
 asked for in any order. Times are UTC epoch seconds; each vendor renders them in its own words.
 
 Numbers: the United Kingdom reserves ranges for drama (Ofcom: 07700 900xxx, 020 7946 0xxx), these
-are used. Romania reserves none: its numbers here have a subscriber part that begins with 000.
+are used. Romania reserves none: its numbers here are 07xx 000 xxx, 021 200 0xxx and 031 200 0xxx.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def test_only_answered_calls_talk_and_only_talk_is_summarised(thousand):
 
 
 def test_numbers_are_of_ranges_for_fiction_where_they_exist(thousand):
-    """British numbers are Ofcom's drama numbers, Romanian ones have the chosen 000 block."""
+    """British numbers are Ofcom's drama numbers, Romanian ones of the chosen blocks."""
     fiction = re.compile(r"\+447700900\d{3}|\+442079460\d{3}|\+407\d\d000\d{3}|\+40[23]12000\d{3}|")
     for call in thousand:
         for number in (call.caller, call.tracking, call.destination):

@@ -160,7 +160,7 @@ def test_no_fault_leaves_a_word_on_stderr(tmp_path):
     words = [re.sub("<.*>", lambda found: samples[found[0]], form) for form in forms]
     port = tmp_path / "port"
     process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", "-m", "call_sandbox.cli", "serve",
+        [sys.executable, "-W", "error", "-m", "call_sandbox.cli", "serve",
          "--port", "0", "--port-file", str(port)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
 
+import pytest
+import requests
+
+from call_sandbox import credentials
 from call_sandbox.vendors.impact import CALL_STATUS, OPTIONAL, PARAMETERS, REQUIRED
+
+IMPACT_AUTH = (credentials.IMPACT_USERNAME, credentials.IMPACT_PASSWORD)
 
 ALL = {
     "AdId": "656565", "CallStatus": "ANSWER", "CallerPhoneNumberCountry": "GB",
@@ -56,7 +62,7 @@ def test_a_required_parameter_cannot_be_missing_or_empty(impact, sandbox, name, 
 
 MALFORMED = {
     "CampaignId": ["x", "1.5", "1" * 17], "MediaId": ["x"], "ActionTrackerId": ["x"],
-    "EventDate": ["yesterday", "2025-09-10", "10/09/2025 10:00", "now"],
+    "EventDate": ["yesterday", "2025-13-01T00:00:00Z", "2025-09-10", "10/09/2025 10:00", "now"],
     "CallProvider": ["x" * 65], "CallerId": ["1" * 65],
     "CalledPhoneNumber": ["+18051234567", "805123456", "18051234567", "805.123.4567"],
     "CallDuration": ["-1", "1.5", "00:01:00"], "TalkDuration": ["-1", "x"], "IvrDuration": ["x"],
@@ -113,6 +119,22 @@ def test_without_the_credentials_nothing_is_booked(impact, sandbox, auth):
     answer = impact(auth=auth)
     assert (answer.status_code, answer.json()["Status"]) == (401, "ERROR")
     assert sandbox.books("impact") == {}
+
+
+def test_other_methods_and_bodies_are_refused(sandbox, impact):
+    """GET takes a query, POST a query or a form; the journal shows what else was sent."""
+    url = f"{sandbox.url}/impact/calldata/logCallData"
+    ask = partial(requests.request, url=url, auth=IMPACT_AUTH, timeout=30)
+    assert ask("PUT", data={"CallSessionId": "a-1"}).status_code == 405
+    assert ask("GET", data={"CallSessionId": "a-1"}).status_code == 400
+    assert ask("POST", json={"CallSessionId": "a-1"}).status_code == 400
+    broken = ask("POST", data="{", headers={"Content-Type": "application/json"})
+    assert broken.status_code == 400
+    assert [entry["json"] for entry in sandbox.journal("impact")[2:]] == [
+        {"CallSessionId": "a-1"},
+        "not JSON",
+    ]
+    assert impact().status_code == 200
 
 
 def test_xml_is_the_default(impact):
