@@ -152,5 +152,5 @@ def _first_half(body: bytes | Iterator[bytes]) -> bytes:
 
 
 def _drips(body: bytes) -> list[bytes]:
-    """The body in equal parts, fewer when it is shorter than that."""
+    """The body in equal parts, some of them empty when it is short."""
     return [body[n * len(body) // DRIPS : (n + 1) * len(body) // DRIPS] for n in range(DRIPS)]
