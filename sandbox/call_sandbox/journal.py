@@ -37,7 +37,7 @@ class Journal:
         self._open: dict[int, dict[str, Any]] = {}
         self._count = 0
         self.statuses: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.recent: deque[dict[str, Any]] = deque(maxlen=30)
+        self.recent: deque[dict[str, Any]] = deque(maxlen=20)
 
     def open(self, vendor: str, method: str, path: str) -> dict[str, Any]:
         """Begin an entry; the caller fills it in and hands it to `close`."""

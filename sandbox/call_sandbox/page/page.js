@@ -16,9 +16,18 @@ function element(tag, content = "", attributes = {}) {
   return made;
 }
 
+// A path may break after each slash.
+function breakable(path) {
+  return path.split(/(?<=\/)/).flatMap((part) => [part, document.createElement("wbr")]);
+}
+
+function duration(seconds) {
+  return seconds < 0.001 ? "< 1 ms" : `${number.format(Math.round(seconds * 1000))} ms`;
+}
+
 function row(head, middle, last, alarm = false) {
   return element("tr", [
-    element("th", [head[0], element("small", head[1])], { scope: "row" }),
+    element("th", [...breakable(head[0]), element("small", head[1])], { scope: "row" }),
     element("td", [middle[0], element("small", middle[1])], { className: alarm ? "alarm" : "" }),
     element("td", [last[0], element("small", last[1], { className: "alarm" })], { className: "number" }),
   ]);
@@ -79,7 +88,7 @@ function requests(entries) {
   return entries.map((entry) => row(
     [`${entry.method} ${entry.path}`, entry.key ? `call ${entry.key}` : entry.vendor],
     [entry.status ?? "no answer", entry.fault ?? ""],
-    [`${number.format(Math.round(entry.duration * 1000))} ms`, ""],
+    [duration(entry.duration), ""],
     !(entry.status < 400),
   ));
 }
