@@ -66,5 +66,7 @@ def database(server):
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        # Times are UTC whatever the server believes its zone to be.
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET timezone = 'Europe/Bucharest'")
     engine.dispose()
     return server.set(database=name).render_as_string(hide_password=False)
