@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
+
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 from call_sandbox.vendors.iovox_calls import FIELDS
@@ -195,13 +196,17 @@ def test_switches_change_the_form_of_values(sandbox):
     assert "node_type" not in row
 
 
-def test_late_listed_calls_and_ties(sandbox):
-    """Some calls show only some requests later; many share a second."""
+def test_calls_that_come_and_go_and_ties(sandbox):
+    """Some calls show, or are gone, only some requests later; many share a second."""
     sandbox.switches("iovox", arrivals=10, ties=50)
     first, *_, last = (everything(sandbox) for _ in range(8))
     assert {row["id"] for row in first} < {row["id"] for row in last}
     assert len({row["call_start"] for row in last}) <= 400 / 50
-    sandbox.switches("iovox", tie_order="shuffled")
+    sandbox.switches("iovox", arrivals=0, removals=10)
+    sandbox.reset()
+    whole, *_, rest = (everything(sandbox) for _ in range(8))
+    assert {row["id"] for row in rest} < {row["id"] for row in whole}
+    sandbox.switches("iovox", removals=0, tie_order="shuffled")
     one, other = everything(sandbox), everything(sandbox)
     assert one != other
     assert [row["call_start"] for row in one] == [row["call_start"] for row in other]

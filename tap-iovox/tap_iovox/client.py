@@ -59,14 +59,13 @@ class PageSize:
         """A page was answered."""
         self.size = min(self._most, self.size + max(1, self.size // 4))
 
-    def shrink(self) -> None:
-        """A page was too much."""
-        self.size = max(self._least, self.size // 2)
+    def shrink(self, size: int) -> None:
+        """A page of this size was too much."""
+        self.size = max(self._least, size // 2)
 
-    @property
-    def divisible(self) -> bool:
+    def divisible(self, size: int) -> bool:
         """Whether less can be asked for."""
-        return self.size > self._least
+        return size > self._least
 
 
 class Iovox:
@@ -115,7 +114,7 @@ class Iovox:
     def oldest(self) -> datetime | None:
         """The moment of the first call of all, None without any."""
         start = asked_from(SINCE_EVER, self._zone)
-        first = self._page(start, None, 1, limit=1, divisible=False)
+        first = self._page(start, None, 1, 1)
         moments = [from_utc_text(call["call_start"]) for call in first if call["call_start"]]
         return min(moments, default=None)
 
@@ -126,15 +125,16 @@ class Iovox:
         drops what is in excess.
         """
         start = asked_from(window.start or SINCE_EVER, self._zone)
-        end, page, before = asked_to(window.end, self._zone), 1, set[str]()
+        end, page, size, before = asked_to(window.end, self._zone), 1, 0, set[str]()
         while True:
-            size, divisible = self._pages.size, self._pages.divisible
+            if page == 1:  # numbered pages are all of one size
+                size = self._pages.size
             try:
-                calls = self._page(start, end, page, limit=size, divisible=divisible)
+                calls = self._page(start, end, page, size)
             except TooMuchError as error:
-                self._pages.shrink()
+                self._pages.shrink(size)
                 self._log.warning("%s %s; asking for fewer calls at once", VENDOR, error.reason)
-                page = 1  # pages of another size end at other calls
+                page = 1
                 continue
             self._pages.grow()
             ids, latest, whole = set[str](), "", len(calls) >= size
@@ -149,20 +149,18 @@ class Iovox:
             start, page = (following, 1) if following > start else (start, page + 1)
             before = ids
 
-    def _page(
-        self, start: datetime, end: datetime | None, page: int, *, limit: int, divisible: bool
-    ) -> Spill:
+    def _page(self, start: datetime, end: datetime | None, page: int, size: int) -> Spill:
         return self._client.array(
             self._url,
             {
                 **self._params,
                 "start_date": _asked(start),
                 "end_date": end and _asked(end),
-                "limit": limit,
+                "limit": size,
                 "page": page,
             },
             convert=self._read,
-            divisible=divisible,
+            divisible=self._pages.divisible(size),
         )
 
 

@@ -124,7 +124,8 @@ def test_no_unknown_of_the_vendor_loses_or_doubles_a_call(bench, switches):
     """With small pages and windows, the days on which the clocks change among them."""
     bench.sandbox.switches("iovox", **switches)
     zone = switches.get("timezone", "Europe/London")
-    output = bench.run(FEW, page_size=100, window_days=6, timezone=zone)
+    output = bench.run(FEW, page_size=25, window_days=20, timezone=zone)
+    assert len(bench.asked()) > 25
     assert Counter(output.ids) == Counter(listed(bench))
 
 
@@ -133,6 +134,32 @@ def test_a_second_larger_than_a_page_is_read_by_page_numbers(bench):
     bench.sandbox.switches("iovox", ties=400)
     assert Counter(bench.run(FEW, page_size=100).ids) == Counter(listed(bench))
     assert max(int(query["page"]) for query in bench.asked()) > 3
+
+
+@pytest.mark.parametrize(
+    ("page_size", "row_cap", "fields"),
+    [(800, 0, ["transcriptions"]), (300, 150, ["node_id"]), (800, 130, ["transcriptions"])],
+)
+def test_numbered_pages_keep_their_size(bench, page_size, row_cap, fields):
+    """Though the page grows or shrinks meanwhile: else calls between two of them were skipped."""
+    bench.sandbox.switches("iovox", ties=400)
+    expected = listed(bench)
+    bench.sandbox.switches("iovox", row_cap=row_cap)
+    output = bench.run({"calls": fields}, page_size=page_size)
+    assert Counter(output.ids) == Counter(expected)
+    assert {query["page"] for query in bench.asked()} > {"1", "2"}
+
+
+def test_calls_taken_off_the_list_shift_no_page(bench_of):
+    """Whatever was listed all the time is emitted."""
+    with bench_of(calls=5000, seed=13) as bench:
+        bench.sandbox.switches("iovox", removals=20)
+        before = listed(bench)
+        output = bench.run(FEW, page_size=700)
+        after = listed(bench)
+    assert set(after) < set(before)
+    assert set(after) <= set(output.ids)
+    assert len(output.ids) == len(set(output.ids))
 
 
 def test_the_page_shrinks_until_it_is_answered_and_grows_back(bench):

@@ -85,6 +85,7 @@ class Iovox(Vendor):
         "category_list": Switch("a comma in a category list means", "or", ("or", "and")),
         "ties": Switch("so many calls share a second; 0 leaves them as generated", 0),
         "arrivals": Switch("one in so many calls is listed some requests late; 0 is none", 0),
+        "removals": Switch("one in so many calls is taken off some requests later; 0 is none", 0),
         "tick": Switch("seconds that pass with each request", 0),
         "row_cap": Switch("a limit above this: 504; 0 is no cap", 0),
     }
@@ -210,9 +211,12 @@ class Iovox(Vendor):
             call = self.world.calls.call(number)
             if start + call.ring + call.talk > self.world.now:
                 return False
-        arrivals = self.switch["arrivals"]
         scattered = number * 0x9E3779B1 >> 7
-        return not arrivals or scattered % arrivals > 0 or self.served > scattered // arrivals % 7
+        turn = scattered // 1000 % 7
+        arrivals, removals = self.switch["arrivals"], self.switch["removals"]
+        if arrivals and scattered % arrivals == 0 and self.served <= turn:
+            return False
+        return not (removals and scattered % removals == 0 and self.served > turn)
 
     def _shown(self, row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
         """The asked fields of a row, in the form that the switches say."""
