@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singer_calls.values import moment
@@ -77,6 +77,7 @@ def test_what_is_no_moment_is_none(value):
     assert moment.parse(value, _BUCHAREST) is None
 
 
+@settings(deadline=None)
 @given(st.text() | st.integers())
 def test_any_value_gives_an_aware_moment_or_none(value):
     """Whatever the source sends, reading it ends well."""
@@ -84,6 +85,7 @@ def test_any_value_gives_an_aware_moment_or_none(value):
     assert parsed is None or parsed.utcoffset() is not None
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001
 def test_what_iso_writes_is_read_back(naive):
     """Every moment survives the way through its text."""

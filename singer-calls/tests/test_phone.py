@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singer_calls.values import phone
@@ -76,6 +76,7 @@ def test_what_is_no_number_is_none(value):
     assert phone.parse(value, "US") is None
 
 
+@settings(deadline=None)
 @given(st.text() | st.integers(), st.sampled_from(["US", "RO", "GB", "ES"]))
 def test_any_value_gives_a_number_or_none(value, country):
     """Whatever the source sends, reading it ends well, and E.164 is read as itself again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singer_calls.deliver.retry_after import retry_after
@@ -38,6 +38,7 @@ def test_the_wait_is_read_in_every_form(headers, seconds):
     assert retry_after(headers, _NOW) == seconds
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_any_header_gives_a_wait_or_none(wait, reset):
     """Nothing a vendor sends can raise."""

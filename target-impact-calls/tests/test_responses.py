@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singer_calls.deliver.delivery import Answer
@@ -127,6 +127,7 @@ def test_a_success_that_says_nothing_known_is_unknown(body):
     assert isinstance(read(200, body), Unknown)
 
 
+@settings(deadline=None)
 @given(st.integers(100, 599), st.binary() | st.text().map(str.encode))
 def test_any_body_is_read(status, body):
     """No body ends the run."""

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singer_calls.deliver.outcome import InvalidCallError
@@ -322,6 +322,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([one.name for one in PARAMETERS]), json_values)
 def test_any_value_of_any_parameter_is_written_or_refused(name, value):
     """No record can end the run, and whatever is written is JSON in UTF-8."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singer_calls.deliver.delivery import Answer
@@ -141,6 +141,7 @@ def test_an_internal_error_is_tried_again():
     assert isinstance(read(500, body), Retry)
 
 
+@settings(deadline=None)
 @given(st.integers(100, 599), st.binary() | st.text().map(str.encode))
 def test_any_body_is_read(status, body):
     """No body ends the run."""
