@@ -264,6 +264,25 @@ def test_a_call_without_its_key_spoils_the_answer(sandbox, settings, tmp_path, m
     assert len(records(messages)) == live.total()
 
 
+@pytest.mark.parametrize("way", ["both", "status", "flag"])
+def test_an_answer_that_says_it_is_partial_ends_nothing(sandbox, settings, tmp_path, way):
+    """Said by the status, by the body, or by both."""
+    watching = settings | {"watch_seconds": 1, "poll_seconds": 2}
+    first, _, _ = run(tmp_path, watching)
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(states(first)[-1]))
+    sandbox.advance(7200)
+    sandbox.switches("invoca-live", partial_every=1, partial_told=way)
+    partial, _, log = run(tmp_path, watching, "--state", state)
+    assert "could not ask all of its regions" in log
+    assert not [row for row in records(partial) if row["ended_at"]]
+    state.write_text(json.dumps(states(partial)[-1]))
+    sandbox.switches("invoca-live", partial_every=0)
+    whole, _, _ = run(tmp_path, watching, "--state", state)
+    ended = {row["transaction_id"] for row in records(whole) if row["ended_while_stopped"]}
+    assert ended >= {row["transaction_id"] for row in records(first)}
+
+
 def test_a_watch_without_any_answer_fails(sandbox, settings, tmp_path):
     """In one sentence, and with the state that it was given."""
     watching = settings | {"watch_seconds": 2, "poll_seconds": 1}

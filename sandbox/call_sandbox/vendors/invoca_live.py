@@ -92,7 +92,7 @@ class InvocaLive(Vendor):
             "name of the list", "current_calls", ("current_calls", "calls_in_progress")
         ),
         "partial_every": Switch("each n-th answer lacks a region; 0 is none", 0),
-        "partial_status": Switch("status of such an answer", "202", ("202", "200")),
+        "partial_told": Switch("how such an answer says so", "both", ("both", "status", "flag")),
     }
 
     def reset(self) -> None:
@@ -128,14 +128,14 @@ class InvocaLive(Vendor):
         ]
         self.answered += 1
         every = self.switch["partial_every"]
-        if every and self.answered % every == 0:
-            body = {
-                "partial_data": True,
-                "errors": [UNREACHABLE],
-                self.switch["envelope"]: [self._written(row) for row in rows[::2]],
-            }
-            return Answer(int(self.switch["partial_status"]), _encode(body))
-        return Answer(body=_encode({self.switch["envelope"]: [self._written(row) for row in rows]}))
+        partial = every > 0 and self.answered % every == 0
+        body: dict[str, Any] = {
+            self.switch["envelope"]: [self._written(row) for row in rows[:: 1 + partial]]
+        }
+        if partial and self.switch["partial_told"] != "status":
+            body = {"partial_data": True, "errors": [UNREACHABLE], **body}
+        by_status = partial and self.switch["partial_told"] != "flag"
+        return Answer(202 if by_status else 200, _encode(body))
 
     def on_the_line(self) -> list[Call]:
         """The calls that are bridged and not ended now, the most recently bridged first."""
@@ -144,11 +144,9 @@ class InvocaLive(Vendor):
         lasting = (
             call
             for call in map(calls.call, numbers)
-            if call.talk and _bridged(call) <= now < call.end
+            if call.outcome == "answered" and _bridged(call) <= now < call.end
         )
-        return sorted(
-            (call for call in lasting if call.outcome == "answered"), key=_bridged, reverse=True
-        )
+        return sorted(lasting, key=_bridged, reverse=True)
 
     def render(self, call: Call) -> dict[str, Any]:
         """All documented fields of a call as it stands now, nulls included."""
