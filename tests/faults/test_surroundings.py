@@ -84,7 +84,7 @@ def test_a_stalled_output_does_not_keep_signals_away(bench, until):
         at = time.monotonic()
         until(lambda: run.send(signal.SIGTERM).process.poll() is not None, "it ends")
         assert run.wait() == 128 + signal.SIGTERM
-        assert time.monotonic() - at < 3
+        assert time.monotonic() - at < 15
 
 
 # Disk
