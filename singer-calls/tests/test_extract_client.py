@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,7 +12,6 @@ from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOX_API_KEY
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.extract import Client, Patience, TooMuchError
-from singer_calls.extract.client import seconds_to_wait
 
 CALLS = 50
 
@@ -149,29 +147,6 @@ def test_a_pause_beyond_the_limit_ends_the_run(sandbox, asking):
 
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        (None, None),
-        ("", None),
-        ("120", 120),
-        ("0", 0),
-        ("-5", None),
-        ("soon", None),
-        ("1.5", None),
-        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
-        (format_datetime(NOW - timedelta(days=1), usegmt=True), 0),
-        ("Wed, 21 Oct 2026 07:28:30 -0000", 30),
-        ("Wed, 99 Oct 2026 07:28:00 GMT", None),
-        ("9" * 400, float("inf")),
-        ("²", None),
-    ],
-)
-def test_retry_after_in_every_form(header, expected):
-    """Seconds, an HTTP date, or nothing to go by."""
-    assert seconds_to_wait(header, NOW) == expected
 
 
 def test_nobody_there_is_asked_again_and_then_told():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singer_calls.deliver.retry_after import retry_after
+from singer_calls.values.retry_after import retry_after
 
 _NOW = 1_760_000_000.0  # Thu, 09 Oct 2025 08:53:20 GMT
 

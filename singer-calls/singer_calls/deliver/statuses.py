@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from singer_calls.deliver.outcome import Fatal, Outcome, Rejected, Retry, Unknown
-from singer_calls.deliver.retry_after import retry_after
+from singer_calls.values.retry_after import retry_after
 
 if TYPE_CHECKING:
     from singer_calls.deliver.delivery import Answer

@@ -6,8 +6,6 @@ import logging
 import random
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,6 +16,7 @@ from singer_calls.errors import PluginError, SettingsError
 from singer_calls.extract.answer import Record, Spill, elements
 from singer_calls.extract.errors import AskAgainError, TooMuchError, UnansweredError
 from singer_calls.extract.pace import Pace
+from singer_calls.values.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -259,7 +258,7 @@ class Client:
             return
         reason = f"answered HTTP {status}"
         if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            after = seconds_to_wait(response.headers.get("Retry-After"), datetime.now(UTC))
+            after = retry_after(response.headers, time.time())
             raise _PASSING.get(status, AskAgainError)(reason, after)
         body = response.raw.read(_CHUNK, decode_content=True)
         if sentence := self._refusal(status, body):
@@ -273,21 +272,3 @@ class Client:
             f"{self.vendor} {reason}: check the setting api_url, and whether this version of the "
             "plugin still fits the vendor."
         )
-
-
-def seconds_to_wait(header: str | None, now: datetime) -> float | None:
-    """What a Retry-After header asks for (RFC 9110, 10.2.3).
-
-    Returns:
-        Seconds from now, at least 0; None without a header or for one that is neither a number
-        of seconds nor an HTTP date.
-    """
-    text = (header or "").strip()
-    try:
-        if text.isdecimal():
-            return float(text)
-        date = parsedate_to_datetime(text)
-        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max(0.0, (aware - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
