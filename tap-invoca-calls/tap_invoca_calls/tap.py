@@ -15,7 +15,7 @@ from tap_invoca_calls.streams import CallsInProgress
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_DOCS = "https://docs.invoca.com/en/latest/api_documentation/calls_in_progress_api"
+_DOCS = "https://developers.invoca.net/en/latest/api_documentation/calls_in_progress_api/index.html"
 
 
 class TapInvocaCalls(CallTap):
