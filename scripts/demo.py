@@ -70,6 +70,10 @@ def _final_and_recorded(call: Mapping[str, Any]) -> bool:
     return _final(call) and bool(call.get("recording_uri")) and british
 
 
+def _inbound(call: Mapping[str, Any]) -> bool:
+    return bool(call["direction"] != "OUT")
+
+
 def _recorded(call: Mapping[str, Any]) -> bool:
     numbers = (call["call_origin"], call["call_destination"])
     return call["has_recording"] == "TRUE" and all(n.startswith(SUPPORTED) for n in numbers)
@@ -77,11 +81,22 @@ def _recorded(call: Mapping[str, Any]) -> bool:
 
 DELIVERIES = (
     Delivery("invox-to-impact", "invox", "impact", _final),
+    Delivery("iovox-to-impact", "iovox", "impact", _inbound),
     Delivery("invox-to-invoca", "invox", "invoca", _final_and_recorded, "invox:"),
     Delivery("iovox-to-invoca", "iovox", "invoca", _recorded, "iovox:"),
 )
-WAREHOUSES = ("invox-to-warehouse", "iovox-to-warehouse")
-PLUGINS = ("tap-invox", "tap-iovox", "target-impact-calls", "target-invoca-calls", "target-jsonl")
+# Job -> the folder of its JSON lines.
+WAREHOUSES = {
+    "invox-to-warehouse": "invox",
+    "iovox-to-warehouse": "iovox",
+    "invoca-live-to-warehouse": "invoca",
+}
+PLUGINS = (
+    *("tap-invox", "tap-iovox", "tap-invoca-calls"),
+    *("target-impact-calls", "target-invoca-calls", "target-jsonl"),
+)
+# Who is on the line is watched for minutes; here one look is enough.
+ONE_LOOK = {"TAP_INVOCA_CALLS__WAREHOUSE_WATCH_SECONDS": "0"}
 
 
 class Project:
@@ -114,6 +129,7 @@ class Project:
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
             "XDG_STATE_HOME": str(folder / "log"),
             "NO_COLOR": "1",
+            **ONE_LOOK,
         }
 
     def meltano(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -196,7 +212,14 @@ def run_all(project: Project, number: int) -> None:
         logs = dict(zip(jobs, done, strict=True))
     for delivery in DELIVERIES:
         row = counts(logs[delivery.job])
-        print(f"{delivery.job:24}{number:>4}" + "".join(f"{row[name]:>11}" for name in COLUMNS))
+        print(f"{delivery.job:26}{number:>3}" + "".join(f"{row[name]:>11}" for name in COLUMNS))
+    for job, name in WAREHOUSES.items():
+        print(f"{job:26}{number:>3}{rows(project.folder / 'output' / name):>11} rows so far")
+
+
+def rows(folder: Path) -> int:
+    """How many lines the files of a folder have."""
+    return sum(len(file.read_bytes().splitlines()) for file in folder.glob("*.jsonl"))
 
 
 def rejected_keys(folder: Path) -> set[str]:
@@ -220,7 +243,7 @@ def compare(url: str, folder: Path) -> bool:
         "invox": ask(f"{url}/invox/api/v2/calls", headers={"X-API-Key": "sandbox-invox-key"}),
         "iovox": ask(
             f"{url}/iovox/rest/v1/calls/insights?limit=20000&start_date=2000-01-01"
-            "&response_fields=id,call_start,call_origin,call_destination,has_recording",
+            "&response_fields=id,call_start,call_origin,call_destination,has_recording,direction",
             headers={"username": "sandbox-user", "secureKey": "sandbox-secure-key"},
         ),
     }
@@ -261,7 +284,7 @@ def main() -> None:
         project = Project(folder, url)
         print("Installing the plugins ...")
         run(project, "install", *PLUGINS)
-        print(f"\n{'pipeline':24}{'run':>4}" + "".join(f"{name:>11}" for name in COLUMNS))
+        print(f"\n{'pipeline':26}{'run':>3}" + "".join(f"{name:>11}" for name in COLUMNS))
         run_all(project, 1)
         ask(f"{url}/_clock", {"advance": HOURS * 3600})
         run_all(project, 2)
@@ -277,4 +300,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
