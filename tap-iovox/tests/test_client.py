@@ -192,6 +192,16 @@ def test_the_smallest_page_is_tried_again_and_then_ends_the_run(bench):
     assert limits == [400, 200, 100, 100]
 
 
+def test_a_numbered_page_that_is_too_much_is_read_again_from_its_first(bench):
+    """In halves, down to the smallest page; then the run ends."""
+    bench.sandbox.switches("iovox", ties=400)
+    bench.sandbox.faults("iovox", {"fault": "504 retry-after 0", "after": 3})
+    with pytest.raises(PluginError, match="iovox answered HTTP 504, 2 times in a row"):
+        bench.run(FEW, page_size=200, backoff_max_tries=2)
+    turns = [(int(query["page"]), int(query["limit"])) for query in bench.asked()]
+    assert turns == [(1, 200), (1, 200), (2, 200), (3, 200), (1, 100), (1, 100)]
+
+
 def test_pages_with_transcriptions_begin_small(bench):
     """An eighth, and grow."""
     bench.run({"calls": ["transcriptions"]}, page_size=800)

@@ -1,4 +1,4 @@
-"""iovox calls as impact.com conversions, through the real `meltano run`."""
+"""iovox through the real `meltano run`: what is read, and what becomes of it at impact.com."""
 
 from __future__ import annotations
 
@@ -114,3 +114,11 @@ def test_only_what_the_mapping_reads_is_asked_for(deliver, sandbox):
     (fields,) = {entry["query"]["response_fields"] for entry in sandbox.journal("iovox")}
     assert not {"transcription_text", "comment_text", "rule_result"} & {*fields.split(",")}
     assert len(fields.split(",")) == 16
+
+
+def test_a_plain_run_reads_calls_alone(project, sandbox):
+    """Elements are in the calls; their own streams are for those who select them."""
+    made = project()
+    made.run("run", "tap-iovox", "target-jsonl--iovox", TAP_IOVOX_WINDOW_DAYS="31")
+    assert [file.name for file in (made.folder / "output" / "iovox").iterdir()] == ["calls.jsonl"]
+    assert sandbox.journal("iovox")
