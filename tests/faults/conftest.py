@@ -16,18 +16,19 @@ import uuid
 from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
 
 from call_sandbox import Sandbox
-from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME
+from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME, INVOCA_TOKEN
 
 HERE = Path(__file__).parent
-TARGET = Path(sys.executable).with_name("target-impact-calls")
+BIN = Path(sys.executable).parent
 NAME = "Zebulon Quackenbush"
 WRONG_PASSWORD = "planted-token-5d1f"
-PATIENCE = 60.0  # seconds until a run that does not end is a failed test
+PATIENCE = 120.0  # seconds until a run that does not end is a failed test
 
 # Every caller's number begins with 415 555, every called one with 212 555.
 PLANTED = re.compile(
@@ -36,6 +37,7 @@ PLANTED = re.compile(
             r"(?:415|212)\W{0,2}555\W?\d{4}",
             *NAME.split(),
             IMPACT_PASSWORD,
+            INVOCA_TOKEN,
             WRONG_PASSWORD,
             *(
                 b64encode(f"{IMPACT_USERNAME}:{word}".encode()).decode()[:24]
@@ -86,7 +88,7 @@ class Run:
         for line in self.process.stdout:
             self.lines.append(line.decode())
             self._outputs.append(line.decode())
-            if line.startswith(b"{"):
+            if line.startswith(b"{") and line.endswith(b"}\n"):  # one cut by a kill is none
                 self.states.append((time.monotonic(), json.loads(line)))
 
     def _read_errors(self):
@@ -162,6 +164,18 @@ class Run:
 class Bench:
     """A folder with the target's settings, its ledger and its files, before a sandbox."""
 
+    program = "target-impact-calls"
+    vendor = "impact"
+    key_field = "CallSessionId"
+    credentials: ClassVar = {
+        "username": IMPACT_USERNAME,
+        "password": IMPACT_PASSWORD,
+        "campaign_id": 1000,
+        "media_id": 2000,
+        "action_tracker_id": 3000,
+        "vendor_name": "Example",
+    }
+
     def __init__(self, folder, sandbox):
         self.folder = folder
         self.sandbox = sandbox
@@ -171,13 +185,8 @@ class Bench:
         self.ledger_file = folder / "calls.ledger.db"
         self.rejected = folder / "rejected"
         self.settings = {
-            "api_url": f"{sandbox.url}/impact",
-            "username": IMPACT_USERNAME,
-            "password": IMPACT_PASSWORD,
-            "campaign_id": 1000,
-            "media_id": 2000,
-            "action_tracker_id": 3000,
-            "vendor_name": "Example",
+            "api_url": f"{sandbox.url}/{self.vendor}",
+            **self.credentials,
             "ledger_url": f"sqlite:///{self.ledger_file}",
             "rejected_path": str(self.rejected),
             "request_timeout": 5,
@@ -203,20 +212,25 @@ class Bench:
 
     def schema(self, **properties):
         """The tap's SCHEMA."""
-        schema = {"type": "object", "properties": {"CallSessionId": {"type": "string"}}}
-        schema["properties"] |= {"CallerId": {"type": "string"}} | properties
+        types = {name: {"type": "string"} for name in (self.key_field, "CallerId")}
+        schema = {"type": "object", "properties": types | properties}
         return self.line(
             {
                 "type": "SCHEMA",
                 "stream": "calls",
                 "schema": schema,
-                "key_properties": ["CallSessionId"],
+                "key_properties": [self.key_field],
             }
         )
 
     def record(self, number, **fields):
         """A call as the tap gives it."""
-        record = {
+        record = self.call(number) | fields
+        return self.line({"type": "RECORD", "stream": "calls", "record": record})
+
+    def call(self, number):
+        """What the tap knows of a call."""
+        return {
             "CallSessionId": self.key(number),
             "CallerId": f"+1415555{number % 10000:04}",
             "CalledPhoneNumber": f"+1212555{number % 10000:04}",
@@ -226,7 +240,6 @@ class Bench:
             "CallStatus": "Answered",
             "DispositionName": NAME,
         }
-        return self.line({"type": "RECORD", "stream": "calls", "record": record | fields})
 
     def state(self, done):
         """STATE after so many calls."""
@@ -244,11 +257,15 @@ class Bench:
 
     def script(self, keys, *words):
         """What the vendor answers to these calls, try by try; then all is well."""
-        self.sandbox.script("impact", {key: [*words] for key in keys})
+        self.sandbox.script(self.vendor, {key: [*words] for key in keys})
+
+    def faults(self, *rules):
+        """What goes wrong with any call."""
+        self.sandbox.faults(self.vendor, *rules)
 
     def fired(self, word):
         """How often this fault fired."""
-        return self.sandbox.fired("impact").get(word, 0)
+        return self.sandbox.fired(self.vendor).get(word, 0)
 
     # Runs
 
@@ -260,7 +277,9 @@ class Bench:
 
     def start(self, *arguments, driver=(), stdout=subprocess.PIPE, **settings):
         """Start the target; with a driver, in its process."""
-        program = [sys.executable, HERE / driver[0], *driver[1:]] if driver else [TARGET]
+        program = (
+            [sys.executable, HERE / driver[0], *driver[1:]] if driver else [BIN / self.program]
+        )
         command = [*program, "--config", self.config(**settings), *arguments]
         run = Run([str(word) for word in command], self.folder, self.outputs, stdout=stdout)
         self.runs.append(run)
@@ -295,9 +314,9 @@ class Bench:
 
     # What became of the calls
 
-    def journal(self):
-        """What reached the vendor."""
-        return self.sandbox.journal("impact")
+    def journal(self, since=0):
+        """What reached the vendor, after so many requests."""
+        return self.sandbox.journal(self.vendor, since)
 
     @property
     def sent(self):
@@ -310,7 +329,7 @@ class Bench:
     @property
     def books(self):
         """Key -> how often the vendor processed it."""
-        return self.sandbox.books("impact")
+        return self.sandbox.books(self.vendor)
 
     def files(self, kind):
         """The files of `rejected` or `held` calls."""
@@ -326,7 +345,7 @@ class Bench:
             json.loads(line) for path in self.files(kind) for line in path.read_bytes().splitlines()
         ]
         records = [message["record"] for message in messages if message["type"] == "RECORD"]
-        return {record["CallSessionId"]: record["rejected"] for record in records}
+        return {record[self.key_field]: record["rejected"] for record in records}
 
     @property
     def held(self):
@@ -354,6 +373,29 @@ class Bench:
         assert set(self.sent.values()) <= {1}
 
 
+class InvocaBench(Bench):
+    """The same before a vendor that dedupes on our key."""
+
+    program = "target-invoca-calls"
+    vendor = "invoca"
+    key_field = "external_call_unique_id"
+    credentials: ClassVar = {
+        "oauth_token": INVOCA_TOKEN,
+        "advertiser_campaign_id_from_network": 85,
+        "call_direction": "inbound",
+    }
+
+    def call(self, number):
+        """What the tap knows of a call."""
+        return {
+            "external_call_unique_id": self.key(number),
+            "start_time": "2025-11-02T10:00:00Z",
+            "calling_phone_number": f"+1415555{number % 10000:04}",
+            "destination_phone_number": f"+1212555{number % 10000:04}",
+            "recording_url": f"https://recordings.example/{number}.wav",
+        }
+
+
 @pytest.fixture
 def sandbox():
     """A vendor."""
@@ -361,15 +403,25 @@ def sandbox():
         yield sandbox
 
 
-@pytest.fixture
-def bench(sandbox, tmp_path):
-    """The target before it; at the end nothing that it said may hold what is planted."""
-    bench = Bench(tmp_path, sandbox)
+def _watched(bench):
+    """The bench; at the end nothing that the target said may hold what is planted."""
     yield bench
     for run in bench.runs:
         run.close()
     leaks = [line for line in bench.outputs if PLANTED.search(line)]
     assert not leaks, "fault 8: values of calls, credentials or tracebacks were shown"
+
+
+@pytest.fixture
+def bench(sandbox, tmp_path):
+    """target-impact-calls before its vendor."""
+    yield from _watched(Bench(tmp_path, sandbox))
+
+
+@pytest.fixture
+def invoca_bench(sandbox, tmp_path):
+    """target-invoca-calls before its vendor."""
+    yield from _watched(InvocaBench(tmp_path, sandbox))
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_a_wish_beyond_retry_after_max_ends_the_run(bench):
 
 def test_a_429_pauses_everyone(bench):
     """From the moment of its answer no request starts before the pause is over."""
-    bench.sandbox.faults("impact", "latency 20")
+    bench.faults("latency 20")
     bench.script([bench.key(MARKED)], "429 retry-after 2")
     assert bench.run(bench.calls(60), max_in_flight=4).code == 0
     assert bench.fired("429 retry-after 2") == 1
@@ -118,7 +118,7 @@ def test_a_vendor_that_stays_down_ends_the_run_and_costs_no_call(bench):
 
 def test_refused_credentials_in_mid_run_end_it_with_what_is_settled(bench):
     """One sentence, though many calls were refused at once."""
-    bench.sandbox.faults("impact", {"fault": "401", "after": 12})
+    bench.faults({"fault": "401", "after": 12})
     run = bench.run(bench.calls(60), max_in_flight=4)
     assert run.code == 1
     (sentence,) = run.sentences
@@ -127,7 +127,7 @@ def test_refused_credentials_in_mid_run_end_it_with_what_is_settled(bench):
     assert bench.bookmark == len(bench.books) - len(bench.books) % 5
     bench.settled_before(run)
     assert not bench.rejected.exists()
-    bench.sandbox.faults("impact")
+    bench.faults()
 
     bench.resume(60)
 
@@ -178,9 +178,7 @@ def test_a_refused_call_is_delivered_when_its_file_is_replayed(bench):
 
 def test_state_never_precedes_its_calls_however_answers_are_shuffled(bench):
     """Each STATE's arrival against the journal; and STATE flows while calls do."""
-    bench.sandbox.faults(
-        "impact", {"fault": "late 0.4", "probability": 0.02}, {"fault": "latency 1-60"}
-    )
+    bench.faults({"fault": "late 0.4", "probability": 0.02}, {"fault": "latency 1-60"})
     calls = 1500
     run = bench.run(bench.calls(calls, every=1), max_in_flight=16)
     assert run.code == 0
@@ -196,7 +194,7 @@ def test_state_never_precedes_its_calls_however_answers_are_shuffled(bench):
 
 def test_the_rejected_may_not_be_too_many(bench):
     """Past max_rejected_percent the run fails early, names the file, and the rest comes later."""
-    bench.sandbox.faults("impact", "400")
+    bench.faults("400")
     run = bench.run(bench.calls(1000), max_rejected_percent=20, max_in_flight=4)
     assert run.code == 1
     (sentence,) = run.sentences

@@ -66,37 +66,67 @@ def test_a_kill_while_answers_are_awaited_holds_exactly_the_calls_in_flight(
     bench.nothing_lost_or_doubled(CALLS)
 
 
-@pytest.mark.parametrize(
-    "kills", [12, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3000)])]
-)
-def test_kills_at_random_lose_and_double_nothing(bench, say, kills):
-    """Resumed from the last STATE after each kill, until all is delivered."""
+def killed_at_random(bench, say, kills, calls):
+    """Kill and resume from the last STATE, until so many kills; the calls in flight at any."""
     seed = random.SystemRandom().randrange(10**9)
-    say(f"seed {seed}")
+    say(f"{bench.program}, {kills} kills: seed {seed}")
     dice = random.Random(seed)  # noqa: S311
-    calls = kills * 60
-    bench.sandbox.faults("impact", "latency 5-60")
     in_flight = set()
-    killed = 0
-    while killed < kills and bench.bookmark < calls:
-        seen = len(bench.journal())
+    seen = killed = 0
+    while killed < kills:
         run = bench.start(max_in_flight=8).feed_aside(bench.calls(calls, bench.bookmark))
-        wanted = seen + dice.choice([0, 1, dice.randrange(60), dice.randrange(60)])
-        since = seen
-        while run.process.poll() is None and since < wanted:
-            since += len(bench.sandbox.journal("impact", since=since))
+        more = dice.choice([0, 1, dice.randrange(60), dice.randrange(60)])
+        wanted = seen + more
+        while run.process.poll() is None and seen < wanted:
+            seen += len(bench.journal(seen))
             time.sleep(0.002)
-        time.sleep(dice.uniform(0, 1.5 if wanted == seen else 0.05))
+        time.sleep(dice.uniform(0, 0.05 if more else 1.5))
         run.send(signal.SIGKILL)
-        killed += run.wait() == KILLED
+        assert run.wait() == KILLED, run.errors
+        killed += 1
         bench.note(run)
         run.close()
         in_flight |= bench.in_ledger("sending")
-    say(f"{killed} kills, {len(in_flight)} calls in flight at one")
-    assert killed == kills
+    return in_flight
+
+
+KILLS = pytest.mark.parametrize(
+    "kills", [12, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3000)])]
+)
+
+
+@KILLS
+def test_with_hold_kills_at_random_lose_nothing_and_send_nothing_twice(bench, say, kills):
+    """Held are exactly the calls whose answer was never written down."""
+    calls = kills * 60
+    bench.faults("latency 5-60")
+    in_flight = killed_at_random(bench, say, kills, calls)
 
     bench.resume(calls, max_in_flight=8)
 
+    lost = bench.keys(calls) - bench.books.keys() - bench.held
+    twice = [key for key, times in bench.sent.items() if times > 1]
+    say(f"lost {len(lost)}, sent twice {len(twice)}, held {len(bench.held)} of {calls}")
     assert bench.held == in_flight == bench.in_ledger("unknown")
     bench.nothing_lost_or_doubled(calls)
-    assert bench.books.keys() | in_flight == bench.keys(calls)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+def test_with_retry_kills_at_random_lose_nothing_and_have_each_effect_once(invoca_bench, say):
+    """Calls of unknown outcome are sent again, and the vendor knows them."""
+    bench, kills = invoca_bench, 200
+    calls = kills * 60
+    bench.faults({"fault": "reset_after_body", "probability": 0.02}, "latency 5-60")
+    in_flight = killed_at_random(bench, say, kills, calls)
+
+    bench.resume(calls, max_in_flight=8)
+
+    lost = bench.keys(calls) - bench.books.keys()
+    doubled = [key for key, times in bench.books.items() if times > 1]
+    again = [key for key, times in bench.sent.items() if times > 1]
+    say(f"lost {len(lost)}, doubled {len(doubled)}, sent again {len(again)} of {calls}")
+    assert bench.fired("reset_after_body")
+    assert in_flight
+    assert bench.books == dict.fromkeys(bench.keys(calls), 1)
+    assert not bench.held

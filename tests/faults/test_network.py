@@ -85,7 +85,7 @@ BROKEN = pytest.mark.parametrize(
 @BROKEN
 def test_a_call_without_a_clear_answer_is_sent_once_and_held(bench, word, processed):
     """In ledger and file, whether the vendor has processed it or not; the rest is delivered."""
-    bench.sandbox.faults("impact", {"fault": word, "times": 1, "after": FAULTY})
+    bench.faults({"fault": word, "times": 1, "after": FAULTY})
     run = bench.run(bench.calls(CALLS), request_timeout=1)
     assert bench.fired(word) == 1
     assert run.code == 0
@@ -135,7 +135,7 @@ def test_with_retry_a_late_answer_is_a_second_send(bench):
 
 def test_a_kept_connection_that_the_vendor_closed_is_no_fault_of_a_call(bench, until):
     """Closed while idle, it is noticed before it is used."""
-    bench.sandbox.faults("impact", "close_after")
+    bench.faults("close_after")
     run = bench.start(max_in_flight=1).feed([bench.schema()])
     for number in range(5):
         run.feed([bench.record(number)])

@@ -241,7 +241,7 @@ def test_two_targets_at_once_on_one_ledger_send_no_call_twice(shared_bench):
     """Both come to their end, and each vouches for all calls in its STATE."""
     bench = shared_bench
     calls = 300
-    bench.sandbox.faults("impact", "latency 5-50")
+    bench.faults("latency 5-50")
     runs = [bench.start().feed_aside(bench.calls(calls)) for _ in range(2)]
     assert [run.wait() for run in runs] == [0, 0]
     assert bench.books == dict.fromkeys(bench.keys(calls), 1)
