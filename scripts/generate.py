@@ -119,6 +119,7 @@ def definition(plugin: str, says: Mapping[str, Any], words: Mapping[str, str]) -
         "next_steps": "",
         "pip_url": plugin,
         "quality": "unknown",
+        **repository(plugin),
         "settings": [setting(name, settings["properties"][name])
                      for name in sorted(settings["properties"])],
         "settings_group_validation": [sorted(settings.get("required", []))],
@@ -165,6 +166,13 @@ def table(settings: Mapping[str, Any]) -> str:
 def cell(text: str) -> str:
     """A text as one cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def repository(plugin: str) -> dict[str, str]:
+    """Where the code lives, once pyproject.toml says so."""
+    file = HOUSE / plugin / "pyproject.toml"
+    urls = tomllib.loads(file.read_text(encoding="utf-8"))["project"].get("urls", {})
+    return {"repo": urls["Repository"]} if "Repository" in urls else {}
 
 
 def family_of(plugin: str) -> str:

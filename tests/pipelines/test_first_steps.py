@@ -70,3 +70,19 @@ def test_two_brands_are_read_with_keys_of_their_own(project, sandbox):
     programs = [entry["form"]["CampaignId"] for entry in sandbox.journal("impact")]
     assert set(programs) == {"1000", "2000"}
     assert programs.count("1000") == programs.count("2000") == len(sandbox.books("impact"))
+
+
+def test_rejected_calls_are_replayed_after_the_cause_is_corrected(project, sandbox):
+    """What impact.com refused is kept as INVOX sent it; once it is taken, --input sends it."""
+    mine = project()
+    sandbox.faults("impact", "400")
+    done = mine.meltano("run", JOB)
+    assert done.returncode == 1
+    assert sandbox.books("impact") == {}
+    sandbox.faults("impact")
+    (rejected,) = (mine.folder / "rejected").glob("*.singer.jsonl")
+    mine.run("invoke", "target-impact-calls--invox", "--input", str(rejected))
+    mine.run("run", JOB)
+    books = sandbox.books("impact")
+    assert len(books) > 100
+    assert set(books.values()) == {1}
