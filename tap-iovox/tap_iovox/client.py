@@ -96,7 +96,7 @@ class Iovox:
         self._log = logging.getLogger(__name__)
         self._read = Reader(self._zone, oddities)
         most = config["page_size"]
-        # A transcription is a hundred times the size of a call.
+        # The published calls have 5 kB with their transcriptions, 0.7 kB without.
         self._pages = PageSize(most, most // 8 if _HEAVY & {*fields} else most)
         self._client = Client.from_config(
             config,

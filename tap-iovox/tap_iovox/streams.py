@@ -51,8 +51,9 @@ class Calls(WindowedStream):
 
     def period(self) -> tuple[datetime | None, datetime]:
         """As of every windowed stream; without a ``start_date``, from the first call of all."""
+        iovox = self._iovox  # made here, before the threads that share it
         start, end = super().period()
-        return start or self._iovox.oldest() or end, end
+        return start or iovox.oldest() or end, end
 
     def read(self, window: Window, *, divisible: bool) -> Iterator[Record]:  # noqa: ARG002
         """The calls of a window; what is too much at once is asked for in smaller pages."""
