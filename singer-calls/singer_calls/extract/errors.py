@@ -35,7 +35,7 @@ class UnansweredError(PluginError):
     """Every try of a request failed; a later request may succeed.
 
     Args:
-        what: What happened, with the vendor's name: "INVOX answered HTTP 503, 5 times in a row".
+        what: What happened, after the vendor's name: "... answered HTTP 503, 5 times in a row".
     """
 
     def __init__(self, what: str) -> None:
