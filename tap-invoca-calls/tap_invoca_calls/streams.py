@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from singer_sdk import Stream
 
+from singer_calls.errors import PluginError
 from singer_calls.extract import CallStream, UnansweredError
 from singer_calls.extract.ahead import ahead
 from singer_calls.values.clock import utc_text
@@ -137,14 +138,14 @@ class CallsInProgress(CallStream):
 
     def _resumed(self) -> OpenCalls:
         state = self.get_context_state(None)
-        if "open_calls" not in state:
-            return {}
         try:
-            open_calls = from_state(state["open_calls"])
+            open_calls = from_state(state.get("open_calls", ()))
         except (KeyError, TypeError):
-            self.refuse_bookmark("is not one of a watch")
-            raise
-        if state.get("question") != self._question:
+            raise PluginError(
+                f"The saved state of stream {self.name} is not one of a watch: give the right one, "
+                "or none, and then no call of an earlier watch is ended."
+            ) from None
+        if open_calls and state.get("question") != self._question:
             self.logger.warning(
                 "%d calls were open in a watch of another organization, lookup or address: they "
                 "are forgotten, since this one can't tell when they end",
