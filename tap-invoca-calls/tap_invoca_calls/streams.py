@@ -65,8 +65,11 @@ class CallsInProgress(CallStream):
 
     def get_records(self, context: object) -> Iterator[Record]:  # noqa: ARG002
         """A snapshot, or what a watch of ``watch_seconds`` has to tell."""
+        # A connection test (--test) waits for no call: one poll tells.
+        tested = self.ABORT_AT_RECORD_COUNT is not None
+        watched = self.config["watch_seconds"] and not tested
         try:
-            yield from self._watch() if self.config["watch_seconds"] else self._snapshot()
+            yield from self._watch() if watched else self._snapshot()
         finally:
             self.oddities.report(self.tap.vendor, self.logger)
 

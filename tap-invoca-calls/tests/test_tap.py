@@ -24,7 +24,11 @@ def command(tmp_path, settings, *options):
 def run(tmp_path, settings, *options):
     """Run the tap to its end; its messages, its exit code and what it logged."""
     ran = subprocess.run(
-        command(tmp_path, settings, *options), capture_output=True, text=True, check=False
+        command(tmp_path, settings, *options),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     return [json.loads(line) for line in ran.stdout.splitlines()], ran.returncode, ran.stderr
 
@@ -337,6 +341,14 @@ def test_a_watch_of_something_else_ends_no_call_of_the_first(settings, tmp_path,
     assert code == 0
     assert not [row for row in records(messages) if row["ended_at"]]
     assert "are forgotten" in log
+
+
+def test_a_connection_test_is_one_poll(sandbox, settings, tmp_path):
+    """Whether or not anybody is on the line, and however long the watch would be."""
+    nobody = {"watch_seconds": 600, "lookup": {"transaction_id": "NOBODY"}}
+    _, code, _ = run(tmp_path, settings | nobody, "--test")
+    assert code == 0
+    assert len(sandbox.journal("invoca-live")) == 1
 
 
 def test_the_state_shows_nothing_of_a_call(settings, tmp_path):
