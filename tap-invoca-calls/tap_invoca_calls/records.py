@@ -90,7 +90,8 @@ def custom_data(value: object) -> list[Record]:
         for name, entry in sorted(value.items())
     }
     return [
-        {"name": name} | {part: _or_null(text, entry.get(part)) for part in ("value", "source")}
+        {"name": text(name)}
+        | {part: _or_null(text, entry.get(part)) for part in ("value", "source")}
         for name, entry in parts.items()
     ]
 

@@ -6,6 +6,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -252,6 +253,7 @@ ANYTHING = [
     *(True, False, 0, -1, 1.5, 10**30, [], [None], ["a", "b"], [[]], [{}], {}, {"": None}),
     {"value": {}},
     {"a": []},
+    {"\ud800": "\ud800"},
     {"a": {"value": []}},
     {"a": {"value": True, "source": 7}},
     {"is_prepaid_data_append": "perhaps"},
@@ -266,4 +268,5 @@ def test_whatever_is_sent_the_record_fits_its_schema(field):
     for value in ANYTHING:
         sent = decode(json.dumps({"transaction_id": "A1", field: value}).encode())
         seen = record(sent, Oddities()) | dict.fromkeys(WATCH_FIELDS - {"observed_at"})
+        msgspec.json.encode(seen)
         VALIDATOR.validate(seen | {"observed_at": "2026-01-01T00:00:00Z"})
