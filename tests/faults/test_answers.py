@@ -234,3 +234,20 @@ def test_on_error_fail_ends_the_run_at_the_first_rejected_call(bench):
     assert bench.set_aside("rejected").keys() == {bench.key(9)}
     assert bench.bookmark == 10
     assert len(bench.journal()) == 10
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_limit_holds_in_any_minute_of_the_journal(bench, say):
+    """600 a minute, for longer than one; a call that is tried again counts as often."""
+    bench.faults({"fault": "503 retry-after 1", "probability": 0.02, "per_call": 1})
+    calls = 1500
+    run = bench.start(requests_per_minute=600, max_in_flight=64).feed_aside(bench.calls(calls))
+    assert run.wait(400) == 0
+    assert bench.fired("503 retry-after 1")
+    times = [entry["at_monotonic"] for entry in bench.journal()]
+    most = max(sum(start <= at < start + 60 for at in times) for start in times)
+    say(f"{len(times)} requests in {times[-1] - times[0]:.0f} s, at most {most} in any 60 s")
+    assert times[-1] - times[0] > 60
+    assert most <= 600
+    assert bench.books == dict.fromkeys(bench.keys(calls), 1)

@@ -117,7 +117,7 @@ def test_with_retry_kills_at_random_lose_nothing_and_have_each_effect_once(invoc
     """Calls of unknown outcome are sent again, and the vendor knows them."""
     bench, kills = invoca_bench, 200
     calls = kills * 60
-    bench.faults({"fault": "reset_after_body", "probability": 0.02}, "latency 5-60")
+    bench.faults({"fault": "reset_after_body", "probability": 0.02, "per_call": 1}, "latency 5-60")
     in_flight = killed_at_random(bench, say, kills, calls)
 
     bench.resume(calls, max_in_flight=8)
