@@ -178,11 +178,11 @@ def test_a_refused_call_is_delivered_when_its_file_is_replayed(bench):
 
 def test_state_never_precedes_its_calls_however_answers_are_shuffled(bench):
     """Each STATE's arrival against the journal; and STATE flows while calls do."""
-    bench.faults({"fault": "late 0.4", "probability": 0.02}, {"fault": "latency 1-60"})
+    bench.faults({"fault": "late 1", "probability": 0.01}, {"fault": "latency 1-60"})
     calls = 1500
     run = bench.run(bench.calls(calls, every=1), max_in_flight=16)
     assert run.code == 0
-    assert bench.fired("late 0.4")
+    assert bench.fired("late 1")
     order = [entry["key"] for entry in sorted(bench.journal(), key=lambda e: e["duration"])]
     assert order != sorted(order)
     assert len(run.states) >= 4

@@ -25,7 +25,7 @@ MOMENTS = {
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_at_a_precise_moment_loses_and_doubles_nothing(bench, moment, max_in_flight):
     """The calls that are held are those whose answer was never written down, and no other."""
-    run = bench.start(driver=("suicide.py", moment, 12), max_in_flight=max_in_flight)
+    run = bench.start(driver=("dying_target.py", moment, 12), max_in_flight=max_in_flight)
     run.feed(bench.calls(CALLS)).end_input()
     assert run.wait() == KILLED
     bench.note(run)

@@ -1,6 +1,6 @@
 """Runs the real target and kills it (SIGKILL) at a precise moment.
 
-    suicide.py <moment> <n> <arguments of the target>
+    dying_target.py <moment> <n> <arguments of the target>
 
 The moment is a row of MOMENTS, `n` says at which of them, counted in calls.
 """
