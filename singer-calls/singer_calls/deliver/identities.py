@@ -15,12 +15,13 @@ class Identities:
     """What is remembered of the calls of one run.
 
     Args:
-        limit: How many calls.
+        limit: How many calls at most; half of them at least.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit
-        self._identities: dict[str, int] = {}
+        self._recent: dict[str, int] = {}
+        self._older: dict[str, int] = {}
 
     def check(self, field: str, key: str, *identity: object) -> None:
         """Compare a call with the one that came before under its key.
@@ -34,10 +35,11 @@ class Identities:
             InvalidCallError: That was another call.
         """
         mark = hash(identity)
-        if self._identities.setdefault(key, mark) != mark:
+        if self._recent.get(key, self._older.get(key, mark)) != mark:
             raise InvalidCallError(
                 "another call of this run has the same one: map what differs from call to call",
                 field,
             )
-        if len(self._identities) > self._limit:
-            self._identities.pop(next(iter(self._identities)))
+        self._recent[key] = mark
+        if len(self._recent) * 2 >= self._limit:
+            self._recent, self._older = {}, self._recent
