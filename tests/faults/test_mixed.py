@@ -29,7 +29,7 @@ ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 @pytest.mark.parametrize(
     "seconds", [12, pytest.param(600, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 )
-def test_whatever_happens_each_call_is_delivered_once_or_set_aside(bench, say, seconds):
+def test_whatever_happens_each_call_is_delivered_once_or_set_aside(bench, until, say, seconds):
     """A call comes again only after an answer that says it was not processed."""
     seed = random.SystemRandom().randrange(10**9)
     dice = random.Random(seed)  # noqa: S311
@@ -40,7 +40,8 @@ def test_whatever_happens_each_call_is_delivered_once_or_set_aside(bench, say, s
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         run = bench.start(**settings).feed_aside(bench.calls(10**6, bench.bookmark))
-        time.sleep(dice.uniform(0.5, 6))
+        until(lambda: run.errors, "it has started")  # noqa: B023
+        time.sleep(dice.uniform(0.5, 5))
         codes.append(run.send(dice.choice(ENDS)).wait())
         bench.note(run)
         run.close()
