@@ -6,6 +6,8 @@ them would pass for changed versions of it, and be lost.
 
 from __future__ import annotations
 
+from collections import deque
+
 from singer_calls.deliver.outcome import InvalidCallError
 
 _LIMIT = 65_536  # calls looked back: enough to see the mistake, and memory stays flat
@@ -15,13 +17,14 @@ class Identities:
     """What is remembered of the calls of one run.
 
     Args:
-        limit: How many calls at most; half of them at least.
+        limit: How many calls.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit
-        self._recent: dict[str, int] = {}
-        self._older: dict[str, int] = {}
+        self._identities: dict[str, int] = {}
+        # Not the dict's own order: its oldest key is found by passing all that are gone.
+        self._order: deque[str] = deque()
 
     def check(self, field: str, key: str, *identity: object) -> None:
         """Compare a call with the one that came before under its key.
@@ -35,11 +38,13 @@ class Identities:
             InvalidCallError: That was another call.
         """
         mark = hash(identity)
-        if self._recent.get(key, self._older.get(key, mark)) != mark:
+        if key not in self._identities:
+            self._identities[key] = mark
+            self._order.append(key)
+            if len(self._order) > self._limit:
+                del self._identities[self._order.popleft()]
+        elif self._identities[key] != mark:
             raise InvalidCallError(
                 "another call of this run has the same one: map what differs from call to call",
                 field,
             )
-        self._recent[key] = mark
-        if len(self._recent) * 2 >= self._limit:
-            self._recent, self._older = {}, self._recent
