@@ -75,6 +75,7 @@ class Invox:
         state: object = None,
         *more: str,
         env: dict[str, str] | None = None,
+        stdout: Any = subprocess.PIPE,
         **config: object,
     ) -> subprocess.Popen[bytes]:
         """Begin a run; its settings are those of the sandbox, then the given ones."""
@@ -85,7 +86,7 @@ class Invox:
         with (self.folder / "err").open("wb") as err:
             return subprocess.Popen(
                 [sys.executable, "-m", "tap_invox", *arguments],
-                stdout=subprocess.PIPE,
+                stdout=stdout,
                 stderr=err,
                 env={**os.environ, **(env or {})},
             )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -224,6 +225,17 @@ def test_a_reader_that_is_gone_ends_the_run_in_one_sentence(invox):
     assert "Exception ignored" not in err
     assert err.count("| ERROR") == 1
     assert "The reader of this tap's output is gone" in err
+
+
+def test_a_full_disk_ends_the_run_in_one_sentence(invox):
+    """With the system's own word for it."""
+    with Path("/dev/full").open("wb") as full:
+        process = invox.start(stdout=full)
+        assert process.wait(20) == 1
+    err = (invox.folder / "err").read_text()
+    assert "Traceback" not in err
+    assert err.count("| ERROR") == 1
+    assert "No space left on device" in err
 
 
 # Messages

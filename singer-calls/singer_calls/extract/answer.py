@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import tempfile
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -36,15 +36,8 @@ def elements(chunks: Iterable[bytes]) -> Iterator[Any]:
     arriving = chain((decode(chunk) for chunk in chunks), (decode(b"", final=True),))
     text, at, before = "", 0, "["
     while True:
-        if text[at : at + 1] != before:
-            at = _skip_space(text, at).end()
-        if text[at : at + 1] == "]" and before == ",":
-            break
-        if text[at : at + 1] not in ("", before):
-            raise AskAgainError("answered something that is not a list of calls")
-        start = _skip_space(text, at + 1).end()
-        if text[start : start + 1] == "]" and before == "[":
-            at = start
+        start, ended = _place(text, at, before)
+        if ended:
             break
         try:
             element, end = _DECODER.raw_decode(text, start)
@@ -58,8 +51,28 @@ def elements(chunks: Iterable[bytes]) -> Iterator[Any]:
         if more is None or len(text) - at > _LARGEST:
             raise AskAgainError("cut its answer short, or the answer is not JSON")
         text, at = text[at:] + more, 0
-    if any(map(str.strip, chain((text[at + 1 :],), arriving))):
+    if any(map(str.strip, chain((text[start + 1 :],), arriving))):
         raise AskAgainError("answered more than one list")
+
+
+def _place(text: str, at: int, before: str) -> tuple[int, bool]:
+    """Where the next element begins, or where the list ends and True.
+
+    Args:
+        text: What has arrived.
+        at: Where the last element ended.
+        before: What comes before the next one: the list's bracket or a comma.
+    """
+    if not text.startswith(before, at):
+        at = _skip_space(text, at).end()
+        if before == "," and text.startswith("]", at):
+            return at, True
+        if at < len(text) and not text.startswith(before, at):
+            raise AskAgainError("answered something that is not a list of calls")
+    at += 1
+    if not text.startswith("{", at):
+        at = _skip_space(text, at).end()
+    return at, before == "[" and text.startswith("]", at)
 
 
 class Spill:
@@ -73,37 +86,31 @@ class Spill:
         records: What to keep; read to its end at once.
     """
 
-    IN_MEMORY = 5_000
+    IN_MEMORY = 10_000
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
-        self._head: list[Record] = []
+        rest = iter(records)
+        self._head = list(islice(rest, self.IN_MEMORY))
+        self._count = len(self._head)
         self._tail: IO[bytes] | None = None
-        self._count = 0
-        for record in records:
-            self._add(record)
+        for record in rest:
+            if self._tail is None:
+                self._tail = tempfile.TemporaryFile()  # noqa: SIM115 (as long as this object)
+            self._tail.write(msgspec.json.encode(record) + b"\n")
+            self._count += 1
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Spill:
         """The records as a Spill, which they may be already."""
         return records if isinstance(records, Spill) else cls(records)
 
-    def _add(self, record: Record) -> None:
-        self._count += 1
-        if self._count <= self.IN_MEMORY:
-            self._head.append(record)
-            return
-        if self._tail is None:
-            self._tail = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as this object)
-        self._tail.write(msgspec.json.encode(record) + b"\n")
-
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Record]:
         """Each record once: what was given is forgotten."""
-        self._head.reverse()
-        while self._head:
-            yield self._head.pop()
+        yield from self._head
+        self._head = []
         if self._tail is not None:
             self._tail.seek(0)
             yield from map(msgspec.json.Decoder().decode, self._tail)

@@ -10,21 +10,27 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from singer_sdk import Stream
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.mapper import SameRecordTransform
 
 from singer_calls.errors import PluginError
 from singer_calls.extract.ahead import ahead
 from singer_calls.extract.progress import Progress
 from singer_calls.extract.records import Oddities
 from singer_calls.extract.settings import moment
+from singer_calls.extract.writer import CallMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from singer_sdk.mapper import StreamMap
+    from singer_sdk.singerlib import RecordMessage
 
     from singer_calls.extract.answer import Record
     from singer_calls.extract.tap import CallTap
 
 _T = TypeVar("_T")
+
+_LOOK = 100  # calls between two looks at the clock
 
 
 class CallStream(Stream):
@@ -49,20 +55,25 @@ class CallStream(Stream):
         off = [path[1::2] for path, on in self.mask.items() if path and not on]
         return [path[0] for path in off if len(path) == 1], any(len(path) > 1 for path in off)
 
+    @cached_property
+    def _changing(self) -> list[StreamMap] | None:
+        """The stream maps, None if there is but one and it changes nothing."""
+        same = len(self.stream_maps) == 1 and isinstance(self.stream_maps[0], SameRecordTransform)
+        return None if same and not self.stream_maps[0].flattening_enabled else self.stream_maps
+
     def _generate_record_messages(self, record: Record) -> Iterator[RecordMessage]:  # type: ignore[override]
         names, nested = self._deselected
         if nested:
             pop_deselected_record_properties(record, self.schema, self.mask)
         for name in names:
             record.pop(name, None)
-        for stream_map in self.stream_maps:
+        now = datetime.now(UTC)
+        for stream_map in self._changing or ():
             mapped = stream_map.transform(record)
             if mapped is not None:
-                yield RecordMessage(
-                    stream=stream_map.stream_alias,
-                    record=mapped,
-                    time_extracted=datetime.now(UTC),
-                )
+                yield CallMessage(stream_map.stream_alias, mapped, time_extracted=now)
+        if self._changing is None:
+            yield CallMessage(self.name, record, time_extracted=now)
 
     def read_ahead(
         self, work: Callable[[_T], Iterable[Record]], items: Sequence[_T], *, count: int = 1
@@ -91,9 +102,11 @@ class CallStream(Stream):
 
     def _write_record_message(self, record: Record) -> None:
         self.tap.stop_if_asked()
-        super()._write_record_message(record)
+        for message in self._generate_record_messages(record):
+            self.tap.write_message(message)
         self.progress.calls += 1
-        self.progress.tick()
+        if self.progress.calls % _LOOK == 0:
+            self.progress.tick()
 
     def _process_record(self, *_: object, **__: object) -> None:
         """No stream here has children in the SDK's sense."""

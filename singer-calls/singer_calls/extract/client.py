@@ -33,7 +33,7 @@ _FAULTS: list[tuple[type[Exception], type[AskAgainError], str]] = [
     (requests.exceptions.ProxyError, AskAgainError, "could not be reached: the proxy failed"),
     (requests.exceptions.ConnectTimeout, AskAgainError, "could not be reached in time"),
     (requests.exceptions.Timeout, TooMuchError, "did not answer in time"),
-    (requests.exceptions.ConnectionError, AskAgainError, "could not be reached"),
+    (requests.exceptions.RequestException, AskAgainError, "could not be reached"),
     (urllib3.exceptions.ReadTimeoutError, TooMuchError, "did not answer in time"),
     (urllib3.exceptions.HTTPError, AskAgainError, "cut its answer short"),
 ]

@@ -18,7 +18,7 @@ class Seen:
         keep: How many ids are remembered.
     """
 
-    def __init__(self, keep: int = 50_000) -> None:
+    def __init__(self, keep: int = 20_000) -> None:
         self._keep = keep
         self._ids: dict[Hashable, None] = {}
 

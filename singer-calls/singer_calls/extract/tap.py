@@ -10,11 +10,11 @@ import sys
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, TapCapabilities
 
 from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
+from singer_calls.extract.writer import CallWriter
 from singer_calls.plugin import CAPABILITIES, CallPlugin
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class CallTap(CallPlugin, Tap):
     vendor: str
     """The vendor's name, for messages."""
 
-    message_writer_class = MsgSpecWriter
+    message_writer_class = CallWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -108,7 +108,7 @@ class CallTap(CallPlugin, Tap):
         catalog: IO[str] | None = None,
         **arguments: Any,  # noqa: ANN401
     ) -> None:
-        """Read; files that hold no JSON, and a reader that is gone, get a sentence of their own.
+        """Read; files that hold no JSON, a reader that is gone and a full disk get a sentence.
 
         Raises:
             PluginError: With that sentence.
@@ -124,6 +124,11 @@ class CallTap(CallPlugin, Tap):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise PluginError(
                 "The reader of this tap's output is gone: look for the target's own message."
+            ) from None
+        except OSError as error:
+            raise PluginError(
+                f"A file could not be written ({error.strerror}): make room where the output goes "
+                "and in the folder of temporary files (TMPDIR)."
             ) from None
 
     @classmethod

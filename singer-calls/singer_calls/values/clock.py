@@ -6,7 +6,8 @@ them as text (as the Singer SDK does with bookmarks) compares the moments.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _DAY = timedelta(days=1)
 
 def utc_text(moment: datetime) -> str:
     """An aware moment in the one form: UTC, whole seconds (cut, not rounded), ``Z``."""
-    return _text(moment.astimezone(UTC))
+    return _text(moment.astimezone(UTC).replace(tzinfo=None))
 
 
 def from_utc_text(text: str) -> datetime:
@@ -48,14 +49,23 @@ def to_utc(text: str, zone: ZoneInfo) -> str:
     """
     moment = datetime.fromisoformat(text)
     try:
-        if moment.tzinfo is None:
+        if moment.tzinfo is not None:
+            return utc_text(moment)
+        offset = _steady(moment.date(), zone)
+        if offset is None:
             local = moment.replace(tzinfo=zone)
-            moment -= min(_offset(local), _offset(local.replace(fold=1)))
-        else:
-            moment = moment.astimezone(UTC)
+            offset = min(_offset(local), _offset(local.replace(fold=1)))
+        return _text(moment - offset)
     except OverflowError:
         raise ValueError("outside of the years 1 to 9999") from None
-    return _text(moment)
+
+
+@lru_cache(maxsize=1024)
+def _steady(day: date, zone: ZoneInfo) -> timedelta | None:
+    """The offset of a whole day, None for a day on which the clocks change."""
+    first = _offset(datetime.combine(day, time.min, zone))
+    last = _offset(datetime.combine(day, time.max.replace(fold=1), zone))
+    return first if first == last else None
 
 
 def asked_from(start: datetime, zone: ZoneInfo) -> datetime:
@@ -84,4 +94,4 @@ def _offset(moment: datetime) -> timedelta:
 
 
 def _text(utc: datetime) -> str:
-    return utc.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return f"{utc.isoformat(timespec='seconds')}Z"

@@ -19,7 +19,9 @@ def seconds(value: object) -> int:
     Raises:
         ValueError: The value is none of these, or negative.
     """
-    if isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
+    if type(value) is int:
+        result = value
+    elif isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
         hours, minutes, rest = (int(part or 0) for part in clock.groups())
         result = hours * 3600 + minutes * 60 + rest
     elif isinstance(value, bool) or not isinstance(value, int | float | str):
