@@ -37,7 +37,7 @@ demo: $(READY) ## run the pipelines against the vendors of the sandbox (PORT=832
 	@$(BIN)/python scripts/demo.py --port $(PORT)
 
 test: check $(READY) ## lint, types, all tests but the long ones, coverage
-	$(BIN)/pytest -n auto --dist loadfile -m 'not long' --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long' --cov --cov-report=term
 
 test-long: $(READY) ## the long fault set: random kills, a million records (seeds are printed)
 	$(BIN)/pytest -m long --timeout 3600
