@@ -10,7 +10,7 @@ from collections import deque
 
 from singer_calls.deliver.outcome import InvalidCallError
 
-_LIMIT = 65_536  # calls looked back: enough to see the mistake, and memory stays flat
+_LIMIT = 32_768  # calls looked back: enough to see the mistake, and memory stays flat
 
 
 class Identities:
