@@ -237,12 +237,15 @@ def test_a_ledger_that_cannot_be_trusted_stops_the_run_before_the_first_call(ben
     assert len(bench.journal()) == sent
 
 
-def test_two_targets_at_once_on_one_ledger_send_no_call_twice(shared_bench):
+def test_two_targets_at_once_on_one_ledger_send_no_call_twice(shared_bench, until):
     """Both come to their end, and each vouches for all calls in its STATE."""
     bench = shared_bench
-    calls = 300
+    calls = 600
     bench.faults("latency 5-50")
-    runs = [bench.start().feed_aside(bench.calls(calls)) for _ in range(2)]
+    runs = [bench.start() for _ in range(2)]
+    until(lambda: all(run.errors for run in runs), "both have started")
+    for run in runs:
+        run.feed_aside(bench.calls(calls))
     assert [run.wait() for run in runs] == [0, 0]
     assert bench.books == dict.fromkeys(bench.keys(calls), 1)
     assert len(bench.journal()) == calls
