@@ -142,6 +142,21 @@ def test_late_insights_update_the_call_and_add_their_elements(warehouse, sandbox
     assert nested == [(after,)]
 
 
+def test_live_calls_are_events_that_add_up(warehouse, rows):
+    """Each sight of a call is a row of its own: the same calls, seen twice, are there twice."""
+    look = {"TAP_INVOCA_CALLS__POSTGRES_WATCH_SECONDS": "0"}
+    warehouse.run("run", "invoca-live-to-postgres", **look)
+    stream = "calls_in_progress"
+    expected = expected_columns("tap-invoca-calls", stream)
+    del expected["demographics_data"]  # personal: only with include_demographics
+    assert columns(rows, "invoca", stream) == expected
+    once = rows("SELECT count(*), count(DISTINCT transaction_id) FROM invoca.calls_in_progress")
+    assert once[0][0] == once[0][1] > 0
+    warehouse.run("run", "invoca-live-to-postgres", "--full-refresh", **look)
+    twice = rows("SELECT count(*), count(DISTINCT transaction_id) FROM invoca.calls_in_progress")
+    assert twice == [(2 * once[0][0], once[0][1])]
+
+
 def test_without_a_server_the_calls_are_lines_of_json(project, sandbox):
     """The embedded default keeps numbers, booleans, nulls and nested parts as they are."""
     mine = project()
