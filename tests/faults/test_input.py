@@ -211,6 +211,7 @@ def _drained(run):
     return Path(f"/proc/{run.pid}/wchan").read_text().endswith("pipe_read")
 
 
+@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize(
     "calls", [100_000, pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
 )

@@ -95,6 +95,7 @@ def fill_the_disk(run, size=1):
     resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.usefixtures("uncovered")
 def test_a_ledger_that_cannot_be_written_stops_sending_first(bench, until):
     """Not one request leaves without its claim; the next run does the rest."""
     run = bench.start().feed(bench.calls(5))
@@ -113,6 +114,7 @@ def test_a_ledger_that_cannot_be_written_stops_sending_first(bench, until):
     assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
 
 
+@pytest.mark.usefixtures("uncovered")
 def test_outcomes_that_could_not_be_written_down_are_unknown(bench, until):
     """The calls in flight when the disk filled up are held by the next run."""
     late = bench.keys(5, 8)
@@ -131,6 +133,7 @@ def test_outcomes_that_could_not_be_written_down_are_unknown(bench, until):
     bench.nothing_lost_or_doubled(CALLS)
 
 
+@pytest.mark.usefixtures("uncovered")
 def test_a_rejected_file_that_cannot_be_written_ends_the_run_and_keeps_no_torn_line(bench):
     """STATE does not pass the call; with room again it is set aside, and all else is delivered."""
     big = {"DispositionName": "z" * 6_000_000}
