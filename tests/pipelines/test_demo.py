@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import demo
+
 HOUSE = Path(__file__).parents[2]
 
 
@@ -23,7 +25,7 @@ def test_the_demo_accounts_for_every_call_and_frees_its_port(installed, tmp_path
                 sys.executable, HOUSE / "scripts" / "demo.py",
                 f"--port={port}", f"--folder={tmp_path / 'demo'}",
             ],
-            env=os.environ | {"MELTANO_SYS_DIR_ROOT": str(installed), "TAP_INVOX_API_KEY": "mine"},
+            env=os.environ | {demo.PLUGINS_FOLDER: str(installed), "TAP_INVOX_API_KEY": "mine"},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
