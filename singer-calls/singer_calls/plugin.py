@@ -103,6 +103,8 @@ class CallPlugin(PluginBase):
         yield check_timezone(config)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        # A setting that is null says nothing: its default counts.
+        self._config = {name: value for name, value in self._config.items() if value is not None}
         # The SDK's own text quotes the value at fault, and that may be a credential.
         schema = self.config_jsonschema
         self.append_builtin_config(schema)

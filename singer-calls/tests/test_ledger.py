@@ -12,7 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from singer_calls.deliver import ledger as db
-from singer_calls.deliver.ledger import Claim, Ledger, LedgerError, Lookup, Note, report
+from singer_calls.deliver import ledger_store as store
+from singer_calls.deliver.ledger import Claim, Ledger, Lookup, Note, report
+from singer_calls.deliver.ledger_store import LedgerError
 
 SCOPE = "https://vendor.example/calls#7"
 
@@ -140,11 +142,11 @@ def test_a_ledger_of_a_newer_release_is_not_touched(ledger_url):
     Ledger(ledger_url, "target-test").close()
     engine = sa.create_engine(ledger_url)
     with engine.begin() as connection:
-        connection.execute(db.VERSION.update().values(version=db.SCHEMA_VERSION + 1))
+        connection.execute(store.VERSION.update().values(version=store.SCHEMA_VERSION + 1))
     with pytest.raises(LedgerError, match="newer release"):
         Ledger(ledger_url, "target-test")
     with engine.connect() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(db.RUNS)).scalar() == 1
+        assert connection.execute(sa.select(sa.func.count()).select_from(store.RUNS)).scalar() == 1
     engine.dispose()
 
 
@@ -154,10 +156,10 @@ def test_an_older_format_is_brought_up_to_date(ledger_url, monkeypatch):
     claim(first, "a")
     note(first, "a", db.ACCEPTED)
     first.close()
-    monkeypatch.setattr(db, "SCHEMA_VERSION", db.SCHEMA_VERSION + 1)
+    monkeypatch.setattr(store, "SCHEMA_VERSION", store.SCHEMA_VERSION + 1)
     monkeypatch.setitem(
-        db.MIGRATIONS,
-        db.SCHEMA_VERSION - 1,
+        store.MIGRATIONS,
+        store.SCHEMA_VERSION - 1,
         ("ALTER TABLE call_ledger ADD COLUMN remark VARCHAR(10)",),
     )
     for _ in range(2):

@@ -12,7 +12,7 @@ import signal
 import sys
 
 from singer_calls.deliver.ledger import Claim, Ledger, Note
-from singer_calls.deliver.sender import Sender
+from singer_calls.deliver.transport import Transport
 from target_impact_calls.target import TargetImpactCalls
 
 MOMENTS = {
@@ -36,7 +36,7 @@ def count(calls):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-apply, post = Ledger.apply, Sender._post
+apply, post = Ledger.apply, Transport.post
 
 
 def dying_apply(self, requests):
@@ -56,7 +56,7 @@ async def dying_post(self, *arguments):
 
 
 if kind is None:
-    Sender._post = dying_post
+    Transport.post = dying_post
 else:
     Ledger.apply = dying_apply
 

@@ -6,6 +6,7 @@ the model says so. A crash abandons them as they are; the next life reads on fro
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import tempfile
@@ -77,25 +78,36 @@ class Vendor:
         self.open.clear()
 
 
+class ToVendor:
+    """A transport whose answers the test gives."""
+
+    def __init__(self, vendor):
+        self.vendor = vendor
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_error):
+        pass
+
+    async def post(self, delivery, _classify):
+        return await self.vendor.request(asyncio.get_running_loop(), delivery.key)
+
+
 class Life:
     """The objects of one run."""
 
     def __init__(self, folder, vendor, number):
-        class ToVendor(Sender):
-            async def _post(self, delivery, _classify):
-                return await vendor.request(self._loop, delivery.key)
-
         self.watermark = Watermark()
         self.pending = {}  # number of the call -> its key
         self.ledger = db.Ledger(f"sqlite:///{folder}/calls.ledger.db", "target")
-        self.sender = ToVendor(
+        self.sender = Sender(
             SenderOptions(
                 max_in_flight=IN_FLIGHT,
-                request_timeout=60,
                 requests_per_minute=None,
                 retry=RetryPolicy(1000, 60, retry_unknown=False, uniform=lambda *_: 0.0),
-                headers={},
             ),
+            transport=ToVendor(vendor),
             ledger=self.ledger,
             rejected=RejectedFile(str(folder), f"target-{number}"),
             held=HeldFile(str(folder), f"target-{number}"),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from singer_calls.deliver.outcome import InvalidCallError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+KEY_LIMIT = 512  # characters; every database can index that
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,15 @@ class Delivery:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        """Refuse a key that no ledger can hold.
+
+        Raises:
+            InvalidCallError: It is too long.
+        """
+        if len(self.key) > KEY_LIMIT:
+            raise InvalidCallError(f"the call's key must be at most {KEY_LIMIT} characters long")
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -37,7 +50,7 @@ class Answer:
     Attributes:
         status: The HTTP status, 100-599.
         headers: Its headers, looked up without regard to case.
-        body: At most ``sender.BODY_LIMIT`` bytes of it.
+        body: At most ``transport.BODY_LIMIT`` bytes of it.
     """
 
     status: int

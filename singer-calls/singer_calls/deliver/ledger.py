@@ -10,56 +10,26 @@ and hashes, never a call.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from singer_calls.deliver.lease import lease_for
-from singer_calls.errors import PluginError
+from singer_calls.deliver.ledger_store import CALLS, RUNS, explained, migrate, now, open_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy.engine import Connection, Engine
-
-SCHEMA_VERSION = 1
+    from sqlalchemy.engine import Connection
 
 SENDING, WAITING, UNKNOWN = "sending", "waiting", "unknown"
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 STATES = (SENDING, WAITING, UNKNOWN, ACCEPTED, DUPLICATE, REJECTED)
 DELIVERED = frozenset({ACCEPTED, DUPLICATE})
 
-_metadata = sa.MetaData()
-VERSION = sa.Table(
-    "call_ledger_version", _metadata, sa.Column("version", sa.Integer, nullable=False)
-)
-RUNS = sa.Table(
-    "call_ledger_runs",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("target", sa.String(64), nullable=False),
-    sa.Column("started", sa.String(32), nullable=False),
-    sa.Column("ended", sa.String(32)),
-)
-CALLS = sa.Table(
-    "call_ledger",
-    _metadata,
-    sa.Column("scope", sa.String(512), primary_key=True),
-    sa.Column("key", sa.String(512), primary_key=True),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("run", sa.Integer, nullable=False),
-    sa.Column("fingerprint", sa.String(64), nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("filed", sa.Boolean, nullable=False),
-    sa.Column("reference", sa.String(255)),
-    sa.Column("reason", sa.String(512)),
-    sa.Column("updated", sa.String(32), nullable=False, index=True),
-)
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _CHUNK = 400  # keys per statement, below SQLite's limit on parameters
 
@@ -119,85 +89,6 @@ class Note:
 Request = Lookup | Claim | Note
 
 
-class LedgerError(PluginError):
-    """The ledger can't be read or written: nothing may be sent without it."""
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn a database's error into a sentence; its own text may hold an address or a password."""
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        cause = getattr(error, "orig", None)
-        raise LedgerError(
-            f"The ledger (ledger_url) can't be {what} ({type(cause or error).__name__}: "
-            f"{_HINTS.get(_hint(cause), 'check that it exists, is writable and not damaged')})"
-        ) from error
-    except OSError as error:
-        raise LedgerError(f"The ledger (ledger_url) can't be {what}: {error.strerror}") from error
-    except ImportError as error:
-        raise LedgerError(
-            "The ledger (ledger_url) needs a database driver: install the extra [postgres]"
-        ) from error
-
-
-_HINTS = {
-    "full": "the disk is full: make room and run again",
-    "locked": "another program holds it locked",
-    "malformed": "the file is damaged: restore it from a backup; starting without it could send "
-    "calls again",
-    "not a database": "the file is damaged or no ledger: restore it from a backup; starting "
-    "without it could send calls again",
-    "readonly": "it is read-only",
-    "unable to open": "its folder does not exist or may not be written",
-}
-
-
-def _hint(cause: object) -> str:
-    text = str(cause)
-    return next((word for word in _HINTS if word in text), "")
-
-
-def _open_engine(url: str, *, create: bool = True) -> Engine:
-    try:
-        address = sa.engine.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise LedgerError(
-            "ledger_url is not a SQLAlchemy URL: give one such as sqlite:///calls.ledger.db"
-        ) from error
-    if address.get_backend_name() not in _INSERT:
-        raise LedgerError("ledger_url must be a SQLite or PostgreSQL URL")
-    if address.get_backend_name() == "postgresql":
-        return sa.create_engine(address, pool_pre_ping=True)
-    if address.database in {None, "", ":memory:"}:
-        raise LedgerError("ledger_url must name a file: a ledger in memory forgets what was sent")
-    file = Path(str(address.database))
-    if create:
-        # Only the owner may read keys and hashes; SQLite gives its side files the same mode.
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600, exist_ok=True)
-    elif not file.exists():
-        raise LedgerError("There is no ledger at ledger_url yet: nothing was sent from here")
-    engine = sa.create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})
-
-    @sa.event.listens_for(engine, "connect")
-    def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401
-        connection.isolation_level = None  # the driver begins nothing, the next listener does
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
 class Ledger:
     """One run's hold on the ledger.
 
@@ -210,39 +101,19 @@ class Ledger:
     """
 
     def __init__(self, url: str, target: str) -> None:
-        with _explained("opened"), ExitStack() as undo:
-            self._engine = _open_engine(url)
+        with explained("opened"), ExitStack() as undo:
+            self._engine = open_engine(url)
             undo.callback(self._engine.dispose)
             self._insert: Any = _INSERT[self._engine.dialect.name]
             self._lease = lease_for(self._engine)
             undo.callback(self._lease.release)
-            self._migrate()
+            migrate(self._engine)
             with self._engine.begin() as connection:
-                new = connection.execute(RUNS.insert().values(target=target, started=_now()))
+                new = connection.execute(RUNS.insert().values(target=target, started=now()))
                 self.run: int = (new.inserted_primary_key or (0,))[0]
                 self._lease.hold(self.run)
             self.reap()
             undo.pop_all()
-
-    def _migrate(self) -> None:
-        with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                # Two first starts at once: one makes the tables, the other waits for it.
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_VERSION)))
-            if not sa.inspect(connection).has_table(VERSION.name):
-                _metadata.create_all(connection)
-                connection.execute(VERSION.insert().values(version=SCHEMA_VERSION))
-                return
-            version = connection.execute(sa.select(VERSION.c.version)).scalar() or 0
-            if version > SCHEMA_VERSION:
-                raise LedgerError(
-                    f"The ledger (ledger_url) was written by a newer release (format {version}, "
-                    f"this one knows {SCHEMA_VERSION}): upgrade this plugin"
-                )
-            for step in range(version, SCHEMA_VERSION):
-                for statement in MIGRATIONS[step]:
-                    connection.exec_driver_sql(statement)
-            connection.execute(VERSION.update().values(version=SCHEMA_VERSION))
 
     def reap(self) -> int:
         """Mark what runs that are gone left in ``sending`` as ``unknown``.
@@ -250,7 +121,7 @@ class Ledger:
         Returns:
             How many calls.
         """
-        with _explained("read"), self._engine.begin() as connection:
+        with explained("read"), self._engine.begin() as connection:
             open_runs = sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None), RUNS.c.id != self.run)
             gone = [run for (run,) in connection.execute(open_runs) if self._lease.is_gone(run)]
             if not gone:
@@ -263,7 +134,7 @@ class Ledger:
         Returns:
             The result of each, in order.
         """
-        with _explained("written"):
+        with explained("written"):
             if all(isinstance(request, Lookup) for request in requests):
                 with self._engine.connect().execution_options(
                     isolation_level="AUTOCOMMIT"
@@ -314,7 +185,7 @@ class Ledger:
                 "fingerprint": request.fingerprint,
                 "attempts": 1,
                 "filed": False,
-                "updated": _now(),
+                "updated": now(),
             }
             for request in requests
             if isinstance(request, Claim) and request.seen is None
@@ -346,7 +217,7 @@ class Ledger:
                 fingerprint=claim.fingerprint,
                 attempts=CALLS.c.attempts + 1,
                 filed=False,
-                updated=_now(),
+                updated=now(),
             )
         )
         return connection.execute(mine).rowcount == 1
@@ -361,7 +232,7 @@ class Ledger:
                 "reason": note.reason[:512] or None,
                 "reference": note.reference and note.reference[:255],
                 "filed": note.filed,
-                "updated": _now(),
+                "updated": now(),
             }
             for note in requests
             if isinstance(note, Note)
@@ -377,7 +248,7 @@ class Ledger:
     def close(self) -> None:
         """End the run: a call whose outcome it could not write down is unknown."""
         try:
-            with _explained("written"), self._engine.begin() as connection:
+            with explained("written"), self._engine.begin() as connection:
                 _end(connection, [self.run])
         finally:
             self._lease.release()
@@ -393,11 +264,11 @@ def _end(connection: Connection, runs: Sequence[int]) -> int:
             state=UNKNOWN,
             filed=False,
             reason="the run ended before the vendor's answer was written down",
-            updated=_now(),
+            updated=now(),
         )
     )
     count = connection.execute(left).rowcount
-    connection.execute(RUNS.update().where(RUNS.c.id.in_(runs)).values(ended=_now()))
+    connection.execute(RUNS.update().where(RUNS.c.id.in_(runs)).values(ended=now()))
     return count
 
 
@@ -421,8 +292,8 @@ def report(url: str) -> Iterator[str]:
         .where(CALLS.c.state.in_((UNKNOWN, REJECTED)))
         .order_by(CALLS.c.state, CALLS.c.updated, CALLS.c.key)
     )
-    with _explained("read"):
-        engine = _open_engine(url, create=False)
+    with explained("read"):
+        engine = open_engine(url, create=False)
         with closing(engine.connect()) as connection:
             yield f"{'day':<12}{'state':<12}{'calls':>8}"
             for when, state, count in connection.execute(by_day):
@@ -430,7 +301,3 @@ def report(url: str) -> Iterator[str]:
             for state, key, updated, reason in connection.execute(waiting):
                 yield f"{state} {key} {updated} {reason or ''}".rstrip()
         engine.dispose()
-
-
-# Statements that lead from a format to the next: none yet, format 1 is the first.
-MIGRATIONS: dict[int, tuple[str, ...]] = {}

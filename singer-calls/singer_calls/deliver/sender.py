@@ -16,12 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiohttp
-
 from singer_calls.deliver import ledger as db
 from singer_calls.deliver.books import Books, SetAside
-from singer_calls.deliver.delivery import Answer, Delivery
-from singer_calls.deliver.failures import outcome_of
 from singer_calls.deliver.limiter import Pause, RateLimiter
 from singer_calls.deliver.outcome import (
     Accepted,
@@ -40,12 +36,12 @@ from singer_calls.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from singer_calls.deliver.delivery import Answer, Delivery
     from singer_calls.deliver.ledger import Ledger, Row
     from singer_calls.deliver.rejected import HeldFile, Original, RejectedFile
+    from singer_calls.deliver.transport import Transport
 
-BODY_LIMIT = 64 * 1024  # bytes read of an answer: enough for every documented one
 _OPEN_PER_SLOT = 16  # calls that may wait for their next try, per slot
-_KEEP_ALIVE = 4.0  # seconds; common servers close idle connections after 5 s and more
 _GLANCE = 0.1  # seconds between two looks at whether a signal came, while waiting
 _BUSY = 0.5  # seconds between two looks at a call that another run is sending
 
@@ -83,11 +79,8 @@ class SenderOptions:
     """The settings a sender needs, see options.py for their meaning."""
 
     max_in_flight: int
-    request_timeout: float
     requests_per_minute: int | None
     retry: RetryPolicy
-    headers: Mapping[str, str] = field(repr=False)
-    proxy: str | None = field(default=None, repr=False)
 
     @property
     def max_open(self) -> int:
@@ -103,6 +96,7 @@ class Sender:
 
     Args:
         options: How to send.
+        transport: To the vendor; entered and left in the sender's thread.
         ledger: What was sent; opened and closed by its owner.
         rejected: File of rejected calls.
         held: File of calls whose outcome is unknown.
@@ -115,6 +109,7 @@ class Sender:
         self,
         options: SenderOptions,
         *,
+        transport: Transport,
         ledger: Ledger,
         rejected: RejectedFile,
         held: HeldFile,
@@ -123,6 +118,7 @@ class Sender:
         stopping: Callable[[], bool],
     ) -> None:
         self._options = options
+        self._transport = transport
         self._ledger = ledger
         self._files = (rejected, held)
         self._on_settled = settled
@@ -228,18 +224,7 @@ class Sender:
         self._books = Books(self._ledger, *self._files)
         end = self._end = asyncio.Event()
         async with (
-            aiohttp.ClientSession(
-                headers=options.headers,
-                proxy=options.proxy,
-                # A connection that does not come must show as such before the whole time is up:
-                # then nothing was sent.
-                timeout=aiohttp.ClientTimeout(
-                    total=options.request_timeout, connect=options.request_timeout / 2
-                ),
-                connector=aiohttp.TCPConnector(
-                    limit=options.max_in_flight, keepalive_timeout=_KEEP_ALIVE
-                ),
-            ) as self._session,
+            self._transport,
             self._books,
         ):
             self._ready.set()
@@ -371,7 +356,7 @@ class Sender:
             return None
         self._in_flight += 1
         try:
-            outcome = await self._post(delivery, classify)
+            outcome = await self._transport.post(delivery, classify)
         finally:
             self._in_flight -= 1
         step = self._options.retry.after(outcome, tries + 1)
@@ -393,27 +378,6 @@ class Sender:
     async def _hold(self, call: Call, delivery: Delivery, outcome: Unknown, tries: int) -> None:
         note = db.Note(delivery.scope, delivery.key, db.UNKNOWN, reason=outcome.reason, filed=True)
         await self._books.ask(note, SetAside(call.original, outcome, tries))
-
-    async def _post(self, delivery: Delivery, classify: Callable[[Answer], Outcome]) -> Outcome:
-        try:
-            async with self._session.post(
-                delivery.url,
-                data=delivery.body,
-                headers=delivery.headers,
-                allow_redirects=False,
-            ) as response:
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) >= BODY_LIMIT:
-                        break
-                answer = Answer(response.status, response.headers, bytes(body[:BODY_LIMIT]))
-        except Exception as error:
-            outcome = outcome_of(error)
-            if outcome is None:
-                raise
-            return outcome
-        return classify(answer)
 
 
 def _fault(error: Exception) -> PluginError:

@@ -34,6 +34,7 @@ from singer_calls.deliver.retry import RetryPolicy
 from singer_calls.deliver.sender import Call, Sender, SenderOptions
 from singer_calls.deliver.sink import CallSink
 from singer_calls.deliver.summary import CallMetric, Progress, Summary
+from singer_calls.deliver.transport import Transport
 from singer_calls.deliver.watermark import StateWriter, Watermark
 from singer_calls.errors import PluginError
 from singer_calls.plugin import CAPABILITIES, CallPlugin
@@ -160,7 +161,6 @@ class CallTarget(CallPlugin, Target):
             self._sender = Sender(
                 SenderOptions(
                     max_in_flight=config["max_in_flight"],
-                    request_timeout=config["request_timeout"],
                     requests_per_minute=config.get("requests_per_minute"),
                     retry=RetryPolicy(
                         max_tries=config["backoff_max_tries"],
@@ -168,7 +168,11 @@ class CallTarget(CallPlugin, Target):
                         retry_unknown=config["on_unknown_outcome"] == "retry",
                         uniform=random.uniform,
                     ),
-                    headers={"User-Agent": self.user_agent, **headers},
+                ),
+                transport=Transport(
+                    {"User-Agent": self.user_agent, **headers},
+                    timeout=config["request_timeout"],
+                    connections=config["max_in_flight"],
                     proxy=_proxy_for(config["api_url"]),
                 ),
                 ledger=self._ledger,
