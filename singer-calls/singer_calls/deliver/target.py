@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import click
-import msgspec
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import TargetCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 
 from singer_calls.deliver import ledger as db
+from singer_calls.deliver.messages import encode
 from singer_calls.deliver.outcome import Outcome, Rejected
 from singer_calls.deliver.reader import CallReader, InputError, StopReading
 from singer_calls.deliver.rejected import (
@@ -48,7 +48,6 @@ TEST_STREAM = "meltano_test_stream"  # what `meltano config test` sends
 _THRESHOLD_FROM = 100  # calls before max_rejected_percent is looked at
 _STDOUT_PATIENCE = 30.0  # seconds for whoever reads our STATE, at the end
 _WAKE = getattr(signal, "SIGUSR1", None)  # ends a wait for input when the sender has failed
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class CallTarget(CallPlugin, Target):
@@ -267,7 +266,7 @@ class CallTarget(CallPlugin, Target):
             raise PluginError("The last STATE was not taken from standard output: run again.")
 
     def _write_state_message(self, state: Mapping[str, Any]) -> None:
-        sys.stdout.write(f"{_encode(state).decode()}\n")
+        sys.stdout.write(f"{encode(state)}\n")
         sys.stdout.flush()
 
     # Signals
