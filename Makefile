@@ -13,6 +13,8 @@ PACKAGES := singer_calls tap_invox tap_iovox tap_invoca_calls \
 # A virtual environment of the caller is not this one; no interpreter is downloaded.
 unexport VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS = never
+# Each test and each run of a pipeline starts several programs.
+export UV_COMPILE_BYTECODE := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""For the tests of all packages: a real PostgreSQL server."""
+"""For the tests of all packages: a real PostgreSQL server, and programs without coverage."""
 
 from __future__ import annotations
 
@@ -40,3 +40,10 @@ def database(postgres):
         connection.exec_driver_sql(f"ALTER DATABASE {name} SET timezone = 'Europe/Bucharest'")
     engine.dispose()
     return postgres.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def uncovered(monkeypatch):
+    """Coverage of started programs is off: it needs a file at their end, memory, and time."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE")]:
+        monkeypatch.delenv(name)

@@ -435,13 +435,6 @@ def shared_bench(request, bench):
 
 
 @pytest.fixture
-def uncovered(monkeypatch):
-    """Coverage of the target is off: it needs a file at the end, memory, and time."""
-    for name in [name for name in os.environ if name.startswith("COVERAGE")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
 def until():
     """`until(condition, what)`: poll with a deadline."""
     return wait_until

@@ -8,6 +8,8 @@ from decimal import Decimal
 import phonenumbers
 from phonenumbers import NumberParseException, ValidationResult
 
+_LONGEST = 20  # digits, more than any number has
+
 # What phone systems put in the place of a number that the caller withheld.
 _WITHHELD_WORDS = frozenset(
     (
@@ -74,8 +76,9 @@ def parse(value: object, default_country: str) -> Phone | None:
     Returns:
         The number, None when this is none.
     """
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
+    if isinstance(value, Decimal):
+        short = value.is_finite() and value.adjusted() < _LONGEST  # int() of 1e999999999 never ends
+        value = int(value) if short and value == value.to_integral_value() else None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     try:
