@@ -47,14 +47,16 @@ class Delivery:
         source: The vendor that is read.
         destination: The vendor that receives.
         final: Whether the mapping lets a call of the source through.
-        prefix: What the mapping puts before a call's id.
     """
 
     job: str
     source: str
     destination: str
     final: Callable[[Mapping[str, Any]], bool]
-    prefix: str = ""
+
+    def key(self, call: Mapping[str, Any]) -> str:
+        """What the mapping makes of a call's id: sources share a destination's ids."""
+        return f"{self.source}:{call.get('call_id') or call['id']}"
 
 
 SUPPORTED = ("1", "44", "34")  # calling codes that Invoca documents
@@ -82,8 +84,8 @@ def _recorded(call: Mapping[str, Any]) -> bool:
 DELIVERIES = (
     Delivery("invox-to-impact", "invox", "impact", _final),
     Delivery("iovox-to-impact", "iovox", "impact", _inbound),
-    Delivery("invox-to-invoca", "invox", "invoca", _final_and_recorded, "invox:"),
-    Delivery("iovox-to-invoca", "iovox", "invoca", _recorded, "iovox:"),
+    Delivery("invox-to-invoca", "invox", "invoca", _final_and_recorded),
+    Delivery("iovox-to-invoca", "iovox", "invoca", _recorded),
 )
 # Job -> the folder of its JSON lines.
 WAREHOUSES = {
@@ -229,14 +231,16 @@ def rows(folder: Path) -> int:
 
 
 def rejected_keys(folder: Path) -> set[str]:
-    """The ids of the calls in the rejected files, as the sources gave them."""
+    """The calls in the rejected files, under the ids that the mappings make."""
     found = set()
     for file in (folder / "rejected").glob("*.singer.jsonl"):
         for line in file.read_text(encoding="utf-8").splitlines():
             message = json.loads(line)
             if message["type"] == "RECORD":
                 record = message["record"]
-                found.add(str(record.get("call_id") or record["id"]))
+                found.add(
+                    f"invox:{record['call_id']}" if "call_id" in record else f"iovox:{record['id']}"
+                )
     return found
 
 
@@ -257,7 +261,7 @@ def compare(url: str, folder: Path) -> bool:
     right = True
     for destination in sorted({delivery.destination for delivery in DELIVERIES}):
         expected = {
-            delivery.prefix + str(call.get("call_id") or call["id"])
+            delivery.key(call)
             for delivery in DELIVERIES
             if delivery.destination == destination
             for call in sources[delivery.source]

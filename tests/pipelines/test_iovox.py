@@ -27,7 +27,7 @@ COUNTRY = {"44": "GB", "40": "RO"}
 
 
 def calls_at_iovox(sandbox):
-    """Every call with the fields that the mapping reads, by id."""
+    """Every call with the fields that the mapping reads, by id at impact.com."""
     fields = (
         "id,call_start,call_end,call_origin,call_origin_location,iovox_number,call_destination,"
         "call_time_seconds,talk_time_seconds,call_result,direction,link_name,tag_text,call_outcomes"
@@ -38,7 +38,7 @@ def calls_at_iovox(sandbox):
         headers={"username": IOVOX_USERNAME, "secureKey": IOVOX_SECURE_KEY},
         timeout=30,
     ).json()
-    return {str(row["id"]): row for row in rows}
+    return {f"iovox:{row['id']}": row for row in rows}
 
 
 def parameters(call):
@@ -51,7 +51,7 @@ def parameters(call):
         "ActionTrackerId": "4000",
         "MediaId": MEDIA.get(call["iovox_number"], "10000"),
         "CallProvider": "iovox",
-        "CallSessionId": str(call["id"]),
+        "CallSessionId": f"iovox:{call['id']}",
         "VendorEventId": str(call["id"]),
         "CallStatus": STATUS[call["call_result"]] if origin else "UNKNOWN_CALLERID",
         "CallerId": f"+{origin}" if origin else "anonymous",
