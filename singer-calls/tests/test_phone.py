@@ -68,6 +68,9 @@ def test_the_country_is_told_by_the_digits(value, country):
         ["0722000111"],
         {},
         Decimal("722000111.5"),
+        Decimal("Infinity"),
+        Decimal("1e999999999"),
+        "0722000111",
         -1,
     ],
 )

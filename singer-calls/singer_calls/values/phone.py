@@ -8,6 +8,7 @@ from decimal import Decimal
 import phonenumbers
 from phonenumbers import NumberParseException, ValidationResult
 
+_NORTH_AMERICA = 1
 _LONGEST = 20  # digits, more than any number has
 
 # What phone systems put in the place of a number that the caller withheld.
@@ -88,9 +89,12 @@ def parse(value: object, default_country: str) -> Phone | None:
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return None
     calling_code = number.country_code or 0
+    national = phonenumbers.national_significant_number(number)
+    if calling_code == _NORTH_AMERICA and national[0] in "01":
+        return None  # no area begins so: a number of another country, read with the wrong one
     return Phone(
         country=phonenumbers.region_code_for_number(number)
         or phonenumbers.region_code_for_country_code(calling_code),
         calling_code=calling_code,
-        national=phonenumbers.national_significant_number(number),
+        national=national,
     )
