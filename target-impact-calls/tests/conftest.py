@@ -1,11 +1,8 @@
-"""The target as its users run it: a process, a config file, Singer messages on its input."""
+"""The target, its settings and its vendor."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,6 @@ import pytest
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME
 
-COMMAND = Path(sys.executable).with_name("target-impact-calls")
 SETTINGS = {
     "username": IMPACT_USERNAME,
     "password": IMPACT_PASSWORD,
@@ -22,35 +18,6 @@ SETTINGS = {
     "action_tracker_id": 4000,
     "vendor_name": "INVOX",
 }
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run left behind."""
-
-    code: int
-    out: str
-    err: str
-    folder: Path
-
-    @property
-    def states(self):
-        """The STATEs written, by how many calls they cover."""
-        return [json.loads(line)["n"] for line in self.out.splitlines()]
-
-    @property
-    def errors(self):
-        """The log's lines at level ERROR."""
-        return [line for line in self.err.splitlines() if "| ERROR" in line]
-
-    def set_aside(self, ending="singer.jsonl"):
-        """The records in the files of calls not delivered."""
-        lines = [
-            json.loads(line)
-            for file in sorted(self.folder.glob(f"rejected/*.{ending}"))
-            for line in file.read_text().splitlines()
-        ]
-        return [line["record"] for line in lines if line["type"] == "RECORD"]
 
 
 @pytest.fixture(scope="session")
@@ -67,47 +34,10 @@ def sandbox(served):
 
 
 @pytest.fixture
-def start(sandbox, tmp_path):
-    """Start the command on these records, each followed by a STATE; its folder stays the same."""
-
-    def start(records, *arguments, types=None, first=1, **settings):
-        config = SETTINGS | {"api_url": f"{sandbox.url}/impact"} | settings
-        config = {name: value for name, value in config.items() if value is not ...}
-        (tmp_path / "config.json").write_text(json.dumps(config))
-        schema = {"type": "SCHEMA", "stream": "calls", "schema": {"properties": types or {}}}
-        messages = [schema | {"key_properties": []}]
-        for n, record in enumerate(records, first):
-            messages.append({"type": "RECORD", "stream": "calls", "record": record})
-            messages.append({"type": "STATE", "value": {"n": n}})
-        (tmp_path / "input").write_text("".join(f"{json.dumps(one)}\n" for one in messages))
-        with (
-            (tmp_path / "input").open() as taken,
-            (tmp_path / "out").open("w") as out,
-            (tmp_path / "err").open("w") as err,
-        ):
-            return subprocess.Popen(
-                [COMMAND, "--config", "config.json", *arguments],
-                stdin=taken,
-                stdout=out,
-                stderr=err,
-                cwd=tmp_path,
-            )
-
-    return start
+def command():
+    return Path(sys.executable).with_name("target-impact-calls")
 
 
 @pytest.fixture
-def ended(tmp_path):
-    """Wait for a command to end; what it left behind."""
-
-    def ended(process):
-        code = process.wait(60)
-        return Run(code, (tmp_path / "out").read_text(), (tmp_path / "err").read_text(), tmp_path)
-
-    return ended
-
-
-@pytest.fixture
-def run(start, ended):
-    """Run the command on these records to its end."""
-    return lambda *arguments, **settings: ended(start(*arguments, **settings))
+def settings(sandbox):
+    return SETTINGS | {"api_url": f"{sandbox.url}/impact"}
