@@ -148,7 +148,9 @@ class CallPlugin(PluginBase):
         try:
             return super().cb_config(ctx, param, value)
         except OSError as error:
-            raise click.BadParameter(f"can't be read: {error.strerror}", ctx, param) from None
+            raise click.BadParameter(
+                f"can't be read: {error.strerror or 'no such file'}", ctx, param
+            ) from None
         except ValueError:
             raise click.BadParameter("is not a JSON file", ctx, param) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,17 @@ class TestStandard(get_target_test_class(TargetImpactCalls, config=CONFIG)):
     def test_default_sink(self):
         """The calls go where they should."""
         assert TargetImpactCalls.default_sink_class is ImpactSink
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "can't be read: no such file"), ("{", "is not a JSON file")]
+)
+def test_a_configuration_that_is_no_json_file_is_a_usage_error(command, tmp_path, content, says):
+    """One sentence and the usage, no traceback."""
+    file = tmp_path / "settings.json"
+    if content:
+        file.write_text(content)
+    done = subprocess.run([command, "--config", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
