@@ -55,7 +55,7 @@ def test_no_sixty_seconds_of_the_vendor_see_more_than_the_limit(limit, workers, 
     counts = sorted(vendor.seen)
     assert len(counts) == len(requests)
     for first, later in zip(counts, counts[limit:], strict=False):
-        assert later - first >= 60
+        assert later - first >= 60 - 1e-6  # of a sum of floats
 
 
 def test_without_a_limit_nobody_waits():
