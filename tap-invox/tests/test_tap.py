@@ -147,6 +147,19 @@ def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(tmp_path):
         assert all(again[identity] != "Calling" for identity in calling)
 
 
+def test_by_id_the_dates_still_bound_what_is_emitted(tmp_path):
+    """start_date is inclusive and end_date exclusive, whatever the vendor answers around them."""
+    now = int(time.time()) - 5 * 86400
+    with Sandbox(calls=200, seed=5, days=4, now=now) as sandbox:
+        invox = Invox(sandbox, tmp_path)
+        every = {r["call_id"]: r["date"] for r in invox.run(incremental_by="call_id").records}
+        start, end = sorted(every.values())[50], sorted(every.values())[150]
+        bounded = invox.run(incremental_by="call_id", start_date=start, end_date=end)
+        expected = {identity for identity, at in every.items() if start <= at < end}
+        assert 0 < len(expected) < len(every)
+        assert sorted(bounded.ids) == sorted(expected)
+
+
 # Ending early
 
 
