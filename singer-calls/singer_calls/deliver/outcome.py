@@ -6,6 +6,7 @@
     ├─ Known         our ledger already had it: not sent at all
     ├─ Rejected      the vendor, or our own check, says this call can never be taken as it is
     ├─ Unknown       the vendor may have processed it: policy decides (on_unknown_outcome)
+    ├─ Pending       may not be sent yet: not settled, the STATE waits before it
     ├─ Retry         certainly not processed: may be sent again
     └─ Fatal         nothing is wrong with the call, but sending can't go on
 
@@ -16,6 +17,7 @@ A reason is a short text for people. It never holds a value of the call.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 
@@ -31,6 +33,10 @@ class InvalidCallError(ValueError):
         super().__init__(f"{field}: {reason}" if field else reason)
         self.reason = reason
         self.field = field
+
+
+class NotYetError(InvalidCallError):
+    """A call that may not be sent yet, and will come again: a status that is not final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,18 @@ class Rejected(Outcome):
     Attributes:
         field: The parameter at fault, as the destination names it.
         status: The HTTP status, None when our own check refused it.
+        fields: Every parameter that the vendor names, ``field`` among them.
+        words: The vendor's own words, for the file of what is set aside (it holds the call
+            anyway) and never for a log.
+        campaign: True when the vendor refuses the call's campaign, whatever the call: it may be
+            opened there, so the refusal holds for this run only.
     """
 
     field: str | None = None
     status: int | None = None
+    fields: tuple[str, ...] = ()
+    words: str = dataclasses.field(default="", repr=False)
+    campaign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +122,11 @@ class Unknown(Outcome):
     """
 
     earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Outcome):
+    """May not be sent yet; the next run reads the call again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,258 @@
+"""What a delivery run asks of its ledger, and what it is told: values, whatever the database.
+
+    (none) ─Claim─> sending ─Note─> accepted | duplicate | rejected | unknown
+                       └────Note──> waiting (certainly not processed) ─Claim─> sending ...
+    (none) ─Refuse─> rejected       a record that never became a delivery
+    rejected ──────> closed         delivered under another campaign, or dropped by a person
+
+A row is (account, key). ``sending`` rows of a run that has ended are ``unknown``, always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from singer_calls.deliver.identity import NOBODY, Account, Identity
+from singer_calls.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SENDING, WAITING, UNKNOWN = "sending", "waiting", "unknown"
+ACCEPTED, DUPLICATE, REJECTED, CLOSED = "accepted", "duplicate", "rejected", "closed"
+STATES = (SENDING, WAITING, UNKNOWN, ACCEPTED, DUPLICATE, REJECTED, CLOSED)
+DELIVERED = frozenset({ACCEPTED, DUPLICATE})
+
+
+class RunEndedError(PluginError):
+    """Another process took this run for dead and ended it: it may send nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger knows of a call.
+
+    Attributes:
+        account: Whose key it is.
+        key: The call's own key there.
+        state: One of ``STATES``.
+        run: Number of the run that wrote it.
+        attempt: How often it was claimed, over all runs.
+        identity: Moment and marks; a row without marks is known by its key alone.
+        fingerprint: 16 bytes, a rule's number first: of what was sent last.
+        refused: Fingerprints of the last two refusals.
+        filed: True when an unknown or rejected call is in a file already.
+        released: True when a person decided that it may be sent once more.
+        reason: Why it is rejected or unknown.
+    """
+
+    account: Account
+    key: str
+    state: str
+    run: int
+    attempt: int
+    identity: Identity = NOBODY
+    fingerprint: bytes = b""
+    refused: tuple[bytes, ...] = ()
+    filed: bool = False
+    released: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Answer to a ``Lookup``.
+
+    Attributes:
+        row: The row of this account and key.
+        twin: The same call by its identity, under another key or campaign of this vendor's
+            origin, that an **earlier run** delivered, is sending or holds as unknown. Looked
+            for only when there is no row.
+        record: The row of the same record as one that never became a delivery.
+    """
+
+    row: Row | None = None
+    twin: Row | None = None
+    record: Row | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Read what is known of a call. Result: ``Found``. Takes no write lock.
+
+    Attributes:
+        identity: To find a twin by.
+        same_key: Whether a twin may have the same key in another account (impact.com: one key
+            counts in two programs of one origin; at Invoca a network's keys are one space).
+        record: Key of the record among those that never became a delivery, see ``Refuse``.
+    """
+
+    account: Account
+    key: str
+    identity: Identity = NOBODY
+    same_key: bool = True
+    record: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows of other accounts of this vendor under this key. Result: tuple of ``Row``."""
+
+    account: Account
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Make the call ours to send, if its row still is as it was seen.
+
+    Result: the attempt's number, 0 when another run was faster, ``FORGOTTEN`` when the row would
+    be new and its moment lies before the account's floor (``call-ledger prune``).
+
+    Identity binds from the first attempt that the vendor may have processed: a new row, a
+    ``rejected`` or ``waiting`` one and one without marks take the claim's, all others keep theirs.
+    ``filed``, ``released`` and ``reason`` of the row are cleared.
+
+    Raises:
+        RunEndedError: Another process has ended our run: nothing may be sent any more.
+    """
+
+    account: Account
+    key: str
+    seen: Row | None
+    fingerprint: bytes
+    identity: Identity = NOBODY
+
+
+FORGOTTEN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write down what became of an attempt of ours.
+
+    Result: True when it was the row's newest attempt (run and number), in ``sending`` or, after
+    our run was taken for dead, in ``unknown``; else False, and nothing is changed. ``rejected``
+    keeps the row's fingerprint as refused. Accepted or duplicate closes the ``rejected`` rows of
+    the key in the origin's other accounts, and the record's (``Lookup.record``).
+
+    Attributes:
+        file: Name of the file that holds the original.
+        words: The vendor's own words of a refusal stay in the file; not here.
+    """
+
+    account: Account
+    key: str
+    attempt: int
+    state: str
+    reason: str = ""
+    field: str | None = None
+    reference: str | None = None
+    file: str | None = None
+    record: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Say of an ``unknown`` row that it is in a file now, if it still is unknown. Result: bool."""
+
+    account: Account
+    key: str
+    attempt: int
+    file: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Remember a record that never became a delivery, or one that is another call. Result: None.
+
+    Attributes:
+        account: ``RECORDS`` of the target: ``Account("record", target, "")``.
+        key: Of the record: stream and key properties, or its content.
+        fingerprint: Of its content and the reason: the same again is ``still_rejected``.
+        state: ``rejected``, or ``unknown`` for one held by its identity ("delivered under another
+            id").
+    """
+
+    account: Account
+    key: str
+    fingerprint: bytes
+    reason: str
+    field: str | None = None
+    file: str | None = None
+    state: str = REJECTED
+
+
+Request = Lookup | Asked | Claim | Note | Hold | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says of itself at the start of a run.
+
+    Attributes:
+        place: The file, absolute, or the database's URL without its password.
+        calls: Calls delivered to this vendor.
+        newest: UTC moment of the newest entry, ISO 8601, or None.
+        unmarked: Rows without marks (of the first format).
+    """
+
+    place: str
+    calls: int
+    newest: str | None
+    unmarked: int = 0
+
+
+class Ledger(Protocol):
+    """One run's hold on a ledger; used from one thread at a time, except ``beat``."""
+
+    run: int
+    expiry: float
+    """Seconds without a beat after which another run may end this one."""
+
+    def known(self, vendor: str) -> Known:
+        """What is known at the start."""
+
+    def apply(self, requests: Sequence[Request]) -> list[Any]:
+        """Carry out many requests in one durable transaction; look-ups alone take no lock.
+
+        Returns:
+            The result of each, in order. Look-ups see what was durable before.
+        """
+
+    def beat(self) -> bool:
+        """Prove that this run lives. False: it was ended by another, for good."""
+
+    def reap(self) -> int:
+        """End runs that are gone: their ``sending`` calls are ``unknown``.
+
+        On the same Linux host a process that is gone is gone at once; elsewhere a run whose
+        counter did not move for its expiry on our monotonic clock. To be called again while
+        waiting for another run.
+
+        Returns:
+            How many calls became unknown.
+        """
+
+    def close(self, *, how: str = "", counts: Mapping[str, Any] | None = None) -> None:
+        """End the run: calls of ours still ``sending`` are unknown.
+
+        Args:
+            how: ``done``, ``failed`` or ``stopped``.
+            counts: ``{account: {day: {state: n}}}`` of this run, for the desk.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run says of itself when it begins.
+
+    Attributes:
+        target: The plugin's name.
+        request_timeout: Seconds; ``expiry`` is at least 30 s longer.
+    """
+
+    target: str
+    request_timeout: float = field(default=30.0)
