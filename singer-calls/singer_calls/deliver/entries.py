@@ -45,6 +45,7 @@ class Row:
         filed: True when an unknown or rejected call is in a file already.
         released: True when a person decided that it may be sent once more.
         reason: Why it is rejected or unknown.
+        campaign: True when its campaign was refused, whatever the call: asked anew by each run.
     """
 
     account: Account
@@ -58,6 +59,7 @@ class Row:
     filed: bool = False
     released: bool = False
     reason: str = ""
+    campaign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Note:
     reference: str | None = None
     file: str | None = None
     record: str | None = None
+    campaign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,16 @@ class Refuse:
     state: str = REJECTED
 
 
-Request = Lookup | Asked | Claim | Note | Hold | Refuse
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Give a row without marks (of the first format) those of its call. Result: None."""
+
+    account: Account
+    key: str
+    identity: Identity
+
+
+Request = Lookup | Asked | Claim | Note | Hold | Refuse | Adopt
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +209,14 @@ class Known:
         calls: Calls delivered to this vendor.
         newest: UTC moment of the newest entry, ISO 8601, or None.
         unmarked: Rows without marks (of the first format).
+        records: Rows of records that never became a delivery, see ``Refuse``, and still wait.
     """
 
     place: str
     calls: int
     newest: str | None
     unmarked: int = 0
+    records: int = 0
 
 
 class Ledger(Protocol):
