@@ -2,7 +2,7 @@
 
     (none) ─Claim─> sending ─Note─> accepted | duplicate | rejected | unknown
                        └────Note──> waiting (certainly not processed) ─Claim─> sending ...
-    (none) ─Refuse─> rejected       a record that never became a delivery
+    (none) ─Refuse─> rejected | unknown     set aside without being sent
     rejected ──────> closed         delivered under another campaign, or dropped by a person
 
 A row is (account, key). ``sending`` rows of a run that has ended are ``unknown``, always.
@@ -45,7 +45,9 @@ class Row:
         filed: True when an unknown or rejected call is in a file already.
         released: True when a person decided that it may be sent once more.
         reason: Why it is rejected or unknown.
-        campaign: True when its campaign was refused, whatever the call: asked anew by each run.
+        remedy: What lets a refused or held call go again, beside a changed content: ``""``;
+            ``campaign``, its campaign was refused and each run asks anew; ``person``, only a
+            person's decision.
     """
 
     account: Account
@@ -59,7 +61,7 @@ class Row:
     filed: bool = False
     released: bool = False
     reason: str = ""
-    campaign: bool = False
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,10 @@ class Found:
         twin: The same call by its identity, under another key or campaign of this vendor's
             origin, that an **earlier run** delivered, is sending or holds as unknown. Looked
             for only when there is no row.
-        record: The row of the same record as one that never became a delivery.
     """
 
     row: Row | None = None
     twin: Row | None = None
-    record: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,12 @@ class Lookup:
         identity: To find a twin by.
         same_key: Whether a twin may have the same key in another account (impact.com: one key
             counts in two programs of one origin; at Invoca a network's keys are one space).
-        record: Key of the record among those that never became a delivery, see ``Refuse``.
     """
 
     account: Account
     key: str
     identity: Identity = NOBODY
     same_key: bool = True
-    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +135,11 @@ class Note:
     Result: True when it was the row's newest attempt (run and number), in ``sending`` or, after
     our run was taken for dead, in ``unknown``; else False, and nothing is changed. ``rejected``
     keeps the row's fingerprint as refused. Accepted or duplicate closes the ``rejected`` rows of
-    the key in the origin's other accounts, and the record's (``Lookup.record``).
+    the key in the origin's other accounts, and the record's own among ``Refuse``'s rows.
 
     Attributes:
-        file: Name of the file that holds the original.
+        file: Name of the file that holds the original; with it the row is ``filed``.
+        record: Key of the record among those that never became a delivery, see ``Refuse``.
         words: The vendor's own words of a refusal stay in the file; not here.
     """
 
@@ -153,7 +152,7 @@ class Note:
     reference: str | None = None
     file: str | None = None
     record: str | None = None
-    campaign: bool = False
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +168,17 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Remember a record that never became a delivery, or one that is another call. Result: None.
+    """Remember what was set aside without being sent. Result: None.
+
+    The row is new, or it was ``rejected``, ``unknown`` (of no attempt), ``waiting`` or ``closed``;
+    one that is delivered, being sent or unknown after an attempt is left as it is. Attempt and
+    identity of a row stay, ``released`` is cleared, the fingerprint is kept as refused too.
 
     Attributes:
-        account: ``RECORDS`` of the target: ``Account("record", target, "")``.
-        key: Of the record: stream and key properties, or its content.
-        fingerprint: Of its content and the reason: the same again is ``still_rejected``.
+        account: The call's, or that of records which never became a delivery: ``records_of``.
+        key: The call's, or the record's.
+        fingerprint: Of what would have been sent, or of the record's content and the reason: the
+            same again is ``still_rejected``.
         state: ``rejected``, or ``unknown`` for one held by its identity ("delivered under another
             id").
     """
@@ -186,6 +190,12 @@ class Refuse:
     field: str | None = None
     file: str | None = None
     state: str = REJECTED
+    remedy: str = ""
+
+
+def records_of(target: str) -> Account:
+    """The account of a target's records that never became a delivery."""
+    return Account("record", target, "")
 
 
 @dataclass(frozen=True, slots=True)
