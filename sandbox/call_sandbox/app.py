@@ -63,6 +63,9 @@ def _route(state: State, vendor: Vendor, handler: Handler) -> Any:  # noqa: ANN4
         entry = state.journal.open(vendor.name, request.method, request.path)
         exchange = Exchange(request, vendor, handler, entry)
         try:
+            if exchange.doomed:
+                entry["fault"] = "reset_next"
+                return exchange.reset()
             fault = state.faults.draw(vendor.name, early=True)
             if fault is None:
                 await exchange.read()

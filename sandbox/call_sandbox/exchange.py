@@ -9,6 +9,7 @@ import struct
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends a TCP reset."""
+
+_DOOMED: WeakSet[object] = WeakSet()
+"""Connections whose next request is not read."""
 
 DRIPS = 20
 """Parts of an answer that drips."""
@@ -52,7 +56,7 @@ class Exchange:
         entry["query"] = readable(self.ask.query, vendor.secret_fields)
 
     async def read(self) -> None:
-        """Read the body and decode it by its content type."""
+        """Read the body and decode it by its content type; once is enough."""
         body = await self.request.read()
         kind = self.request.content_type if body else ""
         form: list[tuple[str, str]] = []
@@ -122,8 +126,46 @@ class Exchange:
 
     def write_raw(self, data: bytes) -> None:
         """Put bytes on the wire as they are."""
+        if (transport := self.request.transport) and not transport.is_closing():
+            transport.write(data)
+
+    @staticmethod
+    def whole(answer: Answer) -> bytes:
+        """The body as one text, also of an answer that is made while it is sent."""
+        return answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
+
+    def write_answer(self, answer: Answer, after: float = 0) -> None:
+        """Put a whole answer on the wire that no request asked for, so many seconds from now."""
+        body = self.whole(answer)
+        headers = {"Content-Type": answer.content_type, "Content-Length": len(body)}
+        lines = "".join(f"{k}: {v}\r\n" for k, v in (headers | answer.headers).items())
+        head = f"HTTP/1.1 {answer.status:03} Answer\r\n{lines}\r\n"
+        if after:
+            asyncio.get_running_loop().call_later(after, self.write_raw, head.encode() + body)
+        else:
+            self.write_raw(head.encode() + body)
+
+    def send_raw(self, answer: Answer) -> web.StreamResponse:
+        """Send an answer with a status that no server library writes, and close."""
+        self.entry["status"] = answer.status
+        self.write_answer(answer)
+        self.close()
+        return web.Response()
+
+    def close(self) -> None:
+        """Close the connection when all that was sent has left."""
         if self.request.transport:
-            self.request.transport.write(data)
+            self.request.transport.close()
+
+    def reset_next(self) -> None:
+        """Let the next request on this connection meet a reset."""
+        if self.request.transport:
+            _DOOMED.add(self.request.transport)
+
+    @property
+    def doomed(self) -> bool:
+        """Whether an earlier request asked for that."""
+        return self.request.transport in _DOOMED
 
     def reset(self) -> web.StreamResponse:
         """Cut the connection with a TCP reset."""

@@ -147,6 +147,15 @@ class Vendor(ABC):
     def refuse(self, ask: Ask, status: int, message: str) -> Answer:
         """The vendor's own error answer with this status; 200 included."""
 
+    def accept(self, ask: Ask) -> Answer:
+        """The vendor's own answer to a call that it took; nothing is booked."""
+        del ask
+        return Answer(200, b"[]")
+
+    def object_to(self, ask: Ask, words: str) -> Answer:
+        """The vendor's refusal of one call, for a reason in its own words."""
+        return self.refuse(ask, 400, words)
+
     def key(self, ask: Ask) -> str | None:
         """The key of the call that a request delivers; None when it delivers none."""
         del ask

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from base64 import b64encode
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -60,3 +62,36 @@ def impact(sandbox):
         )
 
     return deliver
+
+
+class Line:
+    """A kept connection to impact, used as by a client that trusts it."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.answers = self.socket.makefile("rb")
+
+    def send(self):
+        """Send the call once more."""
+        self.socket.sendall(
+            f"GET /impact/calldata/logCallData?{urlencode(CALL)} HTTP/1.1\r\nHost: x\r\n"
+            f"Accept: application/json\r\nAuthorization: {IMPACT_HEADER}\r\n\r\n".encode()
+        )
+
+    def status(self):
+        """The status of the next answer, its body read; None when the connection has ended."""
+        head, length = self.answers.readline(), 0
+        while line := self.answers.readline().strip():
+            name, _, value = line.partition(b": ")
+            length = int(value) if name.lower() == b"content-length" else length
+        self.answers.read(length)
+        return int(head.split()[1]) if head else None
+
+
+@pytest.fixture
+def line(sandbox):
+    """One connection for several requests."""
+    opened = Line(sandbox.port)
+    yield opened
+    opened.answers.close()
+    opened.socket.close()

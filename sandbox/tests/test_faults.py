@@ -14,13 +14,13 @@ import pytest
 import requests
 
 from call_sandbox import Sandbox
-from call_sandbox.faults import WORDS, Fault, UnknownFaultError
+from call_sandbox.faults import WORDS, Fault, Faults, UnknownFaultError
 
 ERROR = {"Status": "ERROR", "Message": "Injected by the sandbox"}
 OK = {"Status": "OK"}
 
 # urllib3 drops the error of a reset that meets it while it still sends, and then finds the end.
-RESET = "Connection reset by peer|Remote end closed connection without response"
+RESET = "Connection reset by peer|Remote end closed connection without response|IncompleteRead"
 
 
 class Row(NamedTuple):
@@ -36,7 +36,16 @@ class Row(NamedTuple):
 TABLE = [
     Row("ok", 200, OK, 1),
     *[Row(str(status), status, ERROR, 0) for status in (400, 401, 403, 429, 500, 503)],
+    *[Row(str(status), status, ERROR, 0) for status in (600, 999)],
     Row("204", 204, None, 0),
+    Row(
+        "refuse Campaign 1 is closed",
+        400,
+        {"Status": "ERROR", "Message": "Campaign 1 is closed"},
+        0,
+    ),
+    Row("processed 500", 500, ERROR, 1),
+    Row("cut 503", None, None, 0),
     Row("302", 302, ERROR, 0, ("Location", "/impact/calldata/logCallData/redirected")),
     *[
         Row(f"503 retry-after {value}", 503, ERROR, 0, ("Retry-After", value))
@@ -49,7 +58,12 @@ TABLE = [
     Row("reset_after_body", None, None, 1),
     Row("reset_mid_headers", None, None, 1),
     Row("reset_half_answer", None, None, 1),
+    Row("reset_after_answer", 200, OK, 1),
+    Row("reset_next", 200, OK, 1),
     Row("close_after", 200, OK, 1),
+    Row("stray 503", 200, OK, 1),
+    Row("stray 200 20", 200, OK, 1),
+    Row("twice", 200, OK, 1),
     Row("late 0.2", 200, OK, 1),
     Row("slow_drip 0.2", 200, OK, 1),
     Row("latency 200", 200, OK, 1),
@@ -72,8 +86,9 @@ def json_of(answer):
 
 
 def test_every_word_of_the_table_has_a_row_here():
-    """A new word comes with its test."""
-    assert {Fault.parse(row.word).word for row in TABLE} == set(WORDS)
+    """A new word comes with its test; `early` needs a client that stays, and has its own."""
+    early = Fault.parse("early 503").word
+    assert {Fault.parse(row.word).word for row in TABLE} | {early} == set(WORDS)
 
 
 @pytest.mark.parametrize("by", ["script", "rule"])
@@ -156,7 +171,7 @@ def test_an_early_reset_leaves_the_body_unread(sandbox, word):
 def test_no_fault_leaves_a_word_on_stderr(tmp_path):
     """Resets and cancelled answers are no errors of the sandbox: no warning, no traceback."""
     forms = (word.form.partition(" | ")[0] for word in WORDS)
-    samples = {"<status>": "500", "<seconds>": "0.01", "<ms>": "1"}
+    samples = {"<status>": "500", "<seconds>": "0.01", "<ms>": "1", "<words>": "no"}
     words = [re.sub("<.*>", lambda found: samples[found[0]], form) for form in forms]
     port = tmp_path / "port"
     process = subprocess.Popen(
@@ -195,6 +210,67 @@ def test_a_kept_connection_is_closed_without_a_word(sandbox, impact):
     assert received.startswith(b"HTTP/1.1 401")
 
 
+@pytest.mark.parametrize(
+    ("word", "answers"),
+    [
+        ("stray 503", [200, 503, 200]), ("stray 200 20", [200, 200, 200]),
+        ("twice 20", [200, 200, 200]), ("early 503", [503, 200, 200]),
+    ],
+)  # fmt: skip
+def test_an_answer_to_nobody_stands_on_the_line_before_the_next(sandbox, line, word, answers):
+    """Who trusts a kept connection takes it for the next call's: two sent, three answers."""
+    sandbox.faults("impact", {"fault": word, "times": 1})
+    line.send()
+    found = [line.status(), line.status()]
+    line.send()
+    assert [*found, line.status()] == answers
+    assert sandbox.books("impact") == {"a-1": 2}
+
+
+def test_the_next_request_on_a_doomed_connection_is_reset_unread(sandbox, line, impact):
+    """The vendor never sees it; another connection is served."""
+    sandbox.faults("impact", {"fault": "reset_next", "times": 1})
+    line.send()
+    assert line.status() == 200
+    line.send()
+    with pytest.raises(ConnectionResetError):
+        line.status()
+    assert sandbox.books("impact") == {"a-1": 1}
+    assert [entry["processed"] for entry in sandbox.journal("impact")] == [True, False]
+    assert impact().status_code == 200
+
+
+@pytest.mark.parametrize("status", ["000", "099"])
+def test_a_status_below_all_of_http_is_sent_as_it_is(sandbox, line, status):
+    """No server library writes one, and then the connection ends."""
+    sandbox.faults("impact", status)
+    line.send()
+    assert (line.status(), line.status()) == (int(status), None)
+    assert sandbox.books("impact") == {}
+
+
+def test_a_vendor_refuses_in_words_of_its_own(sandbox, impact):
+    """Fields where there are some, and Invoca's classes."""
+    sandbox.script("impact", {"a-1": ["refuse MediaId: not active; CampaignId: no contract"]})
+    assert impact().json() == {
+        "Status": "ERROR",
+        "Message": "Validation Failed",
+        "Errors": [
+            {"Field": "MediaId", "Message": "not active"},
+            {"Field": "CampaignId", "Message": "no contract"},
+        ],
+    }
+    sandbox.faults("invoca", "refuse UnauthorizedAdvertiser: Closed", "409")
+    answer = requests.post(f"{sandbox.url}/invoca/api/2022-03-01/calls.json", timeout=30)
+    assert (answer.status_code, answer.json()) == (
+        403,
+        {"errors": {"class": "UnauthorizedAdvertiser", "invalid_data": "Closed"}},
+    )
+    sandbox.faults("invoca", "409")
+    answer = requests.post(f"{sandbox.url}/invoca/api/2022-03-01/calls.json", timeout=30)
+    assert (answer.status_code, answer.content) == (409, b"")
+
+
 def test_a_tap_sees_a_stream_break(sandbox, invox):
     """Streamed answers can be cut too: by a reset, or as a complete but broken body."""
     sandbox.faults(
@@ -215,6 +291,48 @@ def test_rules_count_their_requests(sandbox, impact):
     assert [impact(CallSessionId=key).status_code for key in "aabb"] == [429, 500, 429, 200]
     sandbox.faults("impact")
     assert impact().status_code == 200
+
+
+class Clock:
+    """A clock that is set."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def told():
+    """``told(rule)``: whether each request, at these seconds, meets the rule's fault."""
+
+    def at(moments, **rule):
+        clock = Clock()
+        faults = Faults(1, clock)
+        faults.set_rules("impact", [{"fault": "503", **rule}])
+        found = []
+        for moment in moments:
+            clock.now = 100.0 + moment
+            found.append(faults.draw("impact", "a", early=False) is not None)
+        return found
+
+    return at
+
+
+def test_an_outage_lasts_so_many_seconds_from_its_first_request(told):
+    """For everyone, and then never again."""
+    assert told([0, 1, 1.9, 2, 9], seconds=2) == [True, True, True, False, False]
+    assert told([0, 5, 6.9, 7, 9], seconds=2, after=1) == [False, True, True, False, False]
+
+
+def test_a_rate_lets_so_many_through_and_refuses_the_rest(told):
+    """A token bucket: a burst, then one for each part of a second that passed."""
+    assert told([0, 0, 0, 0.5, 0.5, 9, 9, 9], per_second=2) == [
+        *(False, False, True),
+        *(False, True),
+        *(False, False, True),
+    ]
+    assert told([0, 0, 0.5, 2], per_second=1, burst=1) == [False, True, True, False]
 
 
 def test_chance_is_fixed_by_seed_and_call_not_by_order():
@@ -242,9 +360,10 @@ def test_chance_is_fixed_by_seed_and_call_not_by_order():
 @pytest.mark.parametrize(
     "rule",
     [
-        "nonsense", "", "600", "99", "late", "late soon", "503 retry-after", "latency -5",
+        "nonsense", "", "100", "99", "1000", "cut 200", "refuse", "late",
+        "late soon", "503 retry-after", "latency -5",
         {"fault": "500", "probabilty": 1}, {"times": 1}, {"fault": 500},
-        {"fault": "500", "times": "2"},
+        {"fault": "500", "times": "2"}, {"fault": "500", "clock": 1},
     ],
 )  # fmt: skip
 def test_an_unknown_fault_is_refused_at_once(sandbox, rule):

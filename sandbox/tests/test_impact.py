@@ -170,8 +170,25 @@ def test_answers_follow_the_switches(impact, sandbox):
     for word in ("QUEUED", "ok", "OK"):
         sandbox.switches("impact", accepted=word)
         assert impact().json() == {"Status": word}
-    sandbox.switches("impact", errors="status", envelope="documented")
+    sandbox.switches("impact", comma="yes")
+    assert impact().text == '{\n"Status": "OK",\n}'
+    assert "OK" in impact(accept="*/*").text
+    sandbox.switches("impact", errors="status", envelope="documented", comma="no")
     assert impact(UserAgent="x" * 256).status_code == 200
     sandbox.switches("impact", long_text="refused", unknown="ignored")
     assert fields(impact(UserAgent="x" * 256)) == ["UserAgent"]
     assert impact(Unheard="of").status_code == 200
+
+
+def test_a_closed_campaign_is_refused_in_words_until_it_is_opened(impact, sandbox):
+    """The call is well formed: the refusal names no field, and is over when the switch is."""
+    sandbox.switches("impact", closed_campaign=1000)
+    answer = impact()
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"Status": "ERROR", "Message": "Campaign 1000 has no active contract"},
+    )
+    assert impact(CampaignId="2000").status_code == 200
+    sandbox.switches("impact", closed_campaign=0)
+    assert impact().status_code == 200
+    assert sandbox.books("impact") == {"a-1": 2}

@@ -116,7 +116,8 @@ def test_a_wrong_token_is_a_401(invoca, sandbox, token):
 
 def test_an_unknown_version_is_a_400(invoca):
     """As documented; other methods have no route."""
-    assert invoca(version="2022").status_code == 400
+    for version in ("2022", "2099-01-01", "2018-02-01"):
+        assert invoca(version=version).status_code == 400
     assert invoca(method="GET").status_code == 404
 
 
@@ -180,6 +181,12 @@ def test_a_required_parameter_cannot_be_missing(invoca, name, value):
     ("name", "value"),
     [
         ("start_time", "yesterday"),
+        ("start_time", "2016/99/99T99:00:00Z"),
+        ("start_time", "2026-02-30 10:00:00"),
+        ("start_time", "2026-02-03T10:00:61Z"),
+        ("start_time", "2026-02-03T10:00:00+25:00"),
+        ("start_time", "20161311130000000"),
+        ("start_time", True),
         ("calling_phone_number", "+40722000111"),
         ("destination_phone_number", "555-1234"),
         ("call_direction", "Inbound"),
@@ -242,9 +249,28 @@ def test_what_is_unknown_is_a_switch(invoca, sandbox):
     assert invoca(external_call_unique_id="100003", **file).status_code == 201
     sandbox.switches("invoca", recording="url")
     assert problem(invoca(**file))[0] == "InvalidInput"
+    wrong = {"start_time": "x", "call_direction": "up"}
     sandbox.switches("invoca", errors="fields")
-    refused = invoca(start_time="x").json()
-    assert refused == {"errors": {"start_time": ["'start_time' is invalid"]}}
+    assert invoca(**wrong).json() == {
+        "errors": {
+            "start_time": ["'start_time' is invalid"],
+            "call_direction": ["'call_direction' is invalid"],
+        }
+    }
+    sandbox.switches("invoca", errors="validation")
+    assert problem(invoca(**wrong)) == (
+        "RecordInvalid",
+        "Validation failed: 'start_time' is invalid, 'call_direction' is invalid",
+    )
+
+
+def test_a_closed_campaign_is_refused_until_it_is_opened(invoca, sandbox):
+    """As one that the token's user has no access to."""
+    sandbox.switches("invoca", closed_campaign=85)
+    assert problem(invoca())[0] == "UnauthorizedAdvertiser"
+    assert invoca(**{CAMPAIGN: 86}, external_call_unique_id="b").status_code == 201
+    sandbox.switches("invoca", closed_campaign=0)
+    assert invoca().status_code == 201
 
 
 def test_the_page_shows_masked_calls_and_their_progress(invoca, sandbox):

@@ -44,11 +44,17 @@ def sandbox(busy):
 def live(sandbox):
     """Ask who is on the line; None removes a parameter."""
 
-    def ask(token=credentials.INVOCA_TOKEN, method="GET", version="2022-08-01", **changes):
+    def ask(
+        token=credentials.INVOCA_TOKEN,
+        method="GET",
+        version="2022-08-01",
+        path="calls_in_progress/current_calls.json",
+        **changes,
+    ):
         asked = {"organization_type": "Network", "id": "1", **changes}
         return requests.request(
             method,
-            f"{sandbox.url}/invoca/api/{version}/calls_in_progress/current_calls.json",
+            f"{sandbox.url}/invoca/api/{version}/{path}",
             params={name: value for name, value in asked.items() if value is not None},
             headers={"Authorization": token} if token else {},
             timeout=30,
@@ -134,12 +140,19 @@ def test_a_wrong_request_is_a_403_with_its_problem(live, changes, problem):
 
 
 @pytest.mark.parametrize(
-    ("how", "status"), [({"method": "POST"}, 404), ({"version": "latest"}, 400)], ids=str
+    ("how", "status"),
+    [
+        ({"method": "POST"}, 404),
+        ({"version": "latest"}, 400),
+        ({"version": "2099-01-01"}, 400),
+        ({"version": "2022-03-01"}, 400),
+    ],
+    ids=str,
 )
 def test_another_method_or_version_has_no_route(live, how, status):
-    """Any dated version is served."""
+    """Each of Invoca's APIs has one documented version."""
     assert live(**how).status_code == status
-    assert live(version="2023-10-09").status_code == 200
+    assert live().status_code == 200
 
 
 @pytest.mark.parametrize("name", ["transaction_id", "call_record_id", "external_unique_id"])
@@ -194,6 +207,18 @@ def test_an_account_for_attribution_gets_8_fields(sandbox, live):
     sandbox.switches("invoca-live", payload="attribution", external_unique_id="once")
     assert all(tuple(call) == ATTRIBUTION for call in calls(live()))
     assert len(ATTRIBUTION) == 8
+
+
+@pytest.mark.parametrize("path", ["calls_in_progress", "calls_in_progress.json"])
+def test_the_printed_path_of_attribution_gives_the_same_calls_in_8_fields(sandbox, live, path):
+    """With the same parameters, and the same refusals."""
+    sandbox.switches("invoca-live", external_unique_id="once")
+    full = [{name: call[name] for name in ATTRIBUTION} for call in calls(live())]
+    assert calls(live(path=path)) == full
+    wanted = full[0]["transaction_id"]
+    assert calls(live(path=path, transaction_id=wanted)) == full[:1]
+    assert live(path=path, id=None).status_code == 403
+    assert live(path=path, version="2022-03-01").status_code == 400
 
 
 def test_no_value_can_be_absent(sandbox, live):

@@ -96,6 +96,8 @@ class Impact(Vendor):
         "errors": Switch("how errors are told", "status", ("status", "in_200")),
         "envelope": Switch("spelling of errors", "documented", ("documented", "lower")),
         "accepted": Switch("word for success", "OK", ("OK", "QUEUED", "ok")),
+        "comma": Switch("the documented answer's comma before its brace", "no", ("no", "yes")),
+        "closed_campaign": Switch("this CampaignId is refused; 0 refuses none", 0),
         "long_text": Switch("text over 255 characters", "accepted", ("accepted", "refused")),
         "unknown": Switch("unknown parameters", "refused", ("refused", "ignored")),
     }
@@ -126,8 +128,28 @@ class Impact(Vendor):
         problems = self.problems(sent)
         if problems:
             return self._error(ask, 400, "Validation Failed", problems)
-        self._book(dict(sent))
-        return _answer(ask, 200, {"Status": self.switch["accepted"]}, processed=True)
+        call = dict(sent)
+        if call["CampaignId"] == str(self.switch["closed_campaign"]):
+            return self.refuse(ask, 400, f"Campaign {call['CampaignId']} has no active contract")
+        self._book(call)
+        answer = self.accept(ask)
+        answer.processed = True
+        return answer
+
+    def accept(self, ask: Ask) -> Answer:
+        """The documented answer, in the documents with an illegal comma."""
+        answer = _answer(ask, 200, {"Status": self.switch["accepted"]})
+        if self.switch["comma"] == "yes" and answer.content_type == "application/json":
+            answer.body = f'{{\n"Status": "{self.switch["accepted"]}",\n}}'.encode()
+        return answer
+
+    def object_to(self, ask: Ask, words: str) -> Answer:
+        """A refusal in these words: `Field: why; Field: why`, or a sentence without fields."""
+        pairs = [part.partition(": ") for part in words.split("; ")]
+        if all(why and field in PARAMETERS for field, _, why in pairs):
+            problems = [(field, why) for field, _, why in pairs]
+            return self._error(ask, 400, "Validation Failed", problems)
+        return self.refuse(ask, 400, words)
 
     def problems(self, sent: list[tuple[str, str]]) -> Problems:
         """What is wrong with a call: field and reason, empty when all is well."""
@@ -195,15 +217,13 @@ class Impact(Vendor):
         return self.words
 
 
-def _answer(
-    ask: Ask, status: int, body: Mapping[str, object], *, processed: bool = False
-) -> Answer:
+def _answer(ask: Ask, status: int, body: Mapping[str, object]) -> Answer:
     """JSON when asked for, else XML: the default of impact's APIs (facts.md 2.1)."""
     headers = {"WWW-Authenticate": 'Basic realm="impact.com"'} if status == 401 else {}  # noqa: PLR2004
     if "json" in ask.headers.get("Accept", ""):
-        return Answer(status, json.dumps(body).encode(), "application/json", headers, processed)
+        return Answer(status, json.dumps(body).encode(), "application/json", headers)
     xml = f'<?xml version="1.0" encoding="UTF-8"?>{_element("ImpactRadiusResponse", body)}'
-    return Answer(status, xml.encode(), "application/xml", headers, processed)
+    return Answer(status, xml.encode(), "application/xml", headers)
 
 
 def _element(name: str, value: object) -> str:

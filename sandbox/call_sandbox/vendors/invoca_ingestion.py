@@ -7,6 +7,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,7 +15,9 @@ from call_sandbox.credentials import INVOCA_TOKEN
 from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
 
 DAY = 86400
-VERSION = re.compile(r"20\d\d-\d\d-\d\d")
+VERSION = "2022-03-01"
+"""The documented one; each of Invoca's APIs has its own."""
+
 SIGNALS_LIMIT = 100
 
 CAMPAIGNS: Mapping[str, str] = {
@@ -51,20 +54,37 @@ def _is_one_of(*words: object) -> Check:
     return lambda value: value in words
 
 
-START_TIME = _matches(
-    r"\d{10}|\d{13}|\d{17}"  # epoch, epoch in milliseconds, compressed
-    r"|\d{4}[/-]\d\d[/-]\d\d[T ]\d\d:\d\d:\d\d(\.\d{3})? ?([AP]M|Z|[+-]\d\d:?\d\d)?",
-    str,
-    int,
+EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
+COMPRESSED = re.compile(r"\d{14}(\d{3})", re.ASCII)
+DATE_TIME = re.compile(
+    r"(\d{4})[/-](\d\d)[/-](\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d{3})?"
+    r" ?(?:[AP]M|Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?",
+    re.ASCII,
 )
-"""The documented formats, and those that the documents' examples use."""
+
+
+def _is_start_time(value: object) -> bool:
+    """The documented formats, and those that the documents' examples use; no impossible date.
+
+    `13:00:00 PM` is the documents' own.
+    """
+    text = str(value) if type(value) in {str, int} else ""
+    try:
+        if match := DATE_TIME.fullmatch(text):
+            return bool(datetime.fromisoformat("{}-{}-{}T{}".format(*match.groups())))
+        if COMPRESSED.fullmatch(text):
+            return bool(datetime.strptime(text[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC))
+    except ValueError:
+        return False
+    return EPOCH.fullmatch(text) is not None
+
 
 DOCUMENTED_NUMBER = _matches(r"(\+1|\+44|\+34)\d{9,10}|\d{10}", str, int)
 ANY_NUMBER = _matches(r"\+\d{8,15}|\d{10}", str, int)
 
 REQUIRED: Mapping[str, Check] = {
     "external_call_unique_id": _matches(r"\S.*", str, int),
-    "start_time": START_TIME,
+    "start_time": _is_start_time,
     "destination_phone_number": DOCUMENTED_NUMBER,
     "calling_phone_number": DOCUMENTED_NUMBER,
     "advertiser_campaign_id_from_network": _matches(r"\S+", str, int),
@@ -115,7 +135,8 @@ class InvocaIngestion(Vendor):
             "what names the recording", "url_or_filename", ("url_or_filename", "url")
         ),
         "custom_data": Switch("names that don't exist", "refused", ("refused", "dropped")),
-        "errors": Switch("shape of a refusal", "class", ("class", "fields")),
+        "errors": Switch("shape of a refusal", "class", ("class", "validation", "fields")),
+        "closed_campaign": Switch("no access to this campaign's advertiser; 0 is none", 0),
         "cuid": Switch("whether a 202 and a 409 name the call", "no", ("no", "yes")),
         "token": Switch("where it is read", "anywhere", ("anywhere", "header")),
     }
@@ -127,7 +148,7 @@ class InvocaIngestion(Vendor):
         self.recent: deque[str] = deque(maxlen=100)
 
     def paths(self) -> Mapping[str, Handler]:
-        """One path, in any version."""
+        """One path, in one version."""
         return {"/api/{version}/calls.json": self.ingest}
 
     def key(self, ask: Ask) -> str | None:
@@ -137,19 +158,31 @@ class InvocaIngestion(Vendor):
         return None if key is None else str(key)
 
     def refuse(self, ask: Ask, status: int, message: str) -> Answer:
-        """Invoca's error object; the bodies of 400, 401 and 409 are not documented."""
-        del ask
+        """Invoca's error object; the bodies of 202, 400, 401 and 409 are not documented."""
+        if status in {202, 409}:
+            return _answer(status, self._named(self.key(ask) or ""))
         kinds = {403: "InvalidInput", 404: "RecordNotFound", 500: "InternalServiceError"}
         body: object = {"error": message}
         if status in kinds:
             body = {"errors": {"class": kinds[status], "invalid_data": message}}
         return _answer(status, body)
 
+    def accept(self, ask: Ask) -> Answer:
+        """The documented answer."""
+        return _answer(201, {"cuid": _cuid(self.key(ask) or "")})
+
+    def object_to(self, ask: Ask, words: str) -> Answer:
+        """A refusal in these words: `Class: why`, by default of the class InvalidInput."""
+        del ask
+        kind, _, text = words.rpartition(": ")
+        problem = RefusedError(kind or "InvalidInput", text).problem
+        return _answer(403, {"errors": self._shaped(problem)})
+
     def ingest(self, ask: Ask) -> Answer:
         """Check one call and create it, unless it is there."""
         if ask.method not in {"POST", "PUT"}:
             return self.refuse(ask, 404, "No such route")
-        if not VERSION.fullmatch(ask.match.get("version", "")):
+        if ask.match.get("version") != VERSION:
             return self.refuse(ask, 400, "Invalid API version for route")
         if INVOCA_TOKEN not in self._tokens(ask):
             return self.refuse(ask, 401, "NotAuthorized")
@@ -171,10 +204,8 @@ class InvocaIngestion(Vendor):
         if (known := self.calls.get(key)) is not None:
             # The documents say of 202 that the request, of 409 that the id came before: the same
             # call while it is under way, and any other use of its id (facts.md 4.5).
-            cuid = {"cuid": _cuid(key)} if self.switch["cuid"] == "yes" else {}
-            if known.content == content and not self._processed(known):
-                return _answer(202, cuid)
-            return _answer(409, cuid)
+            again = known.content == content and not self._processed(known)
+            return _answer(202 if again else 409, self._named(key))
         page = PageCall(
             key=key,
             when=str(call["start_time"]),
@@ -186,6 +217,10 @@ class InvocaIngestion(Vendor):
         self.recent.append(key)
         self.books[key] += 1
         return _answer(201, {"cuid": _cuid(key)}, processed=True)
+
+    def _named(self, key: str) -> Mapping[str, str]:
+        """The body of a 202 and a 409."""
+        return {"cuid": _cuid(key)} if self.switch["cuid"] == "yes" else {}
 
     def _processed(self, call: Ingested) -> bool:
         return self.world.now >= call.at + min(int(self.switch["processing"]), DAY)
@@ -210,7 +245,8 @@ class InvocaIngestion(Vendor):
         ]
         if problems:
             raise RefusedError("InvalidInput", "; ".join(problems))
-        _check_campaign(str(call["advertiser_campaign_id_from_network"]))
+        campaign = str(call["advertiser_campaign_id_from_network"])
+        _check_campaign("" if campaign == str(self.switch["closed_campaign"]) else campaign)
         return call
 
     def _problems(self, call: Mapping[str, Any]) -> list[str]:
@@ -254,9 +290,15 @@ class InvocaIngestion(Vendor):
     def _shaped(self, problem: Mapping[str, str]) -> Mapping[str, Any]:
         if self.switch["errors"] == "class" or problem["class"] != "InvalidInput":
             return problem
-        # As Invoca's RingPool API does.
         texts = problem["invalid_data"].split("; ")
-        return {re.findall(r"\w+", text)[0]: [text] for text in texts}
+        if self.switch["errors"] == "validation":
+            # The class and the words of the documented example; how it joins several is unknown.
+            return RefusedError("RecordInvalid", f"Validation failed: {', '.join(texts)}").problem
+        # As Invoca's RingPool API does.
+        fields: dict[str, list[str]] = {}
+        for text in texts:
+            fields.setdefault(re.findall(r"\w+", text)[0], []).append(text)
+        return fields
 
     def newest(self, count: int) -> list[PageCall]:
         """The calls received last."""

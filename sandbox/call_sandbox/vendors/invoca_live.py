@@ -35,7 +35,9 @@ KEY_EVERY = 15
 APPLIED_AFTER = 30
 """Seconds after which some calls get their external id."""
 
-VERSION = re.compile(r"20\d\d-\d\d-\d\d")
+VERSION = "2022-08-01"
+"""The documented one; each of Invoca's APIs has its own."""
+
 REQUIRED = ("organization_type", "id")
 SAME = ("transaction_id", "call_record_id", "external_unique_id")
 NUMBERS = ("calling_phone_number", "destination_phone_number")
@@ -101,8 +103,13 @@ class InvocaLive(Vendor):
         self.answered = 0
 
     def paths(self) -> Mapping[str, Handler]:
-        """One path, in any version."""
-        return {"/api/{version}/calls_in_progress/current_calls.json": self.current_calls}
+        """One path in one version, and the one that the page prints for attribution."""
+        api = "/api/{version}/calls_in_progress"
+        return {
+            f"{api}/current_calls.json": self.current_calls,
+            api: self.for_attribution,
+            f"{api}.json": self.for_attribution,
+        }
 
     def refuse(self, ask: Ask, status: int, message: str) -> Answer:
         """Invoca's error object. For 401 it is the one of a draft that was withdrawn (5.4)."""
@@ -111,13 +118,20 @@ class InvocaLive(Vendor):
         body = {"error": "NotAuthorized"} if status == 401 else {"errors": problem}  # noqa: PLR2004
         return Answer(status, json.dumps(body).encode())
 
+    def for_attribution(self, ask: Ask) -> Answer:
+        """The same calls with their identifiers only, whatever the switch `payload` says."""
+        return self._answered(ask, "attribution")
+
     def current_calls(self, ask: Ask) -> Answer:
         """The calls on the line that the parameters ask for."""
+        return self._answered(ask, self.switch["payload"])
+
+    def _answered(self, ask: Ask, payload: str) -> Answer:
         if ask.headers.get("Authorization") != INVOCA_TOKEN:
             return self.refuse(ask, 401, "Invalid or missing oauth token")
         if ask.method != "GET":
             return self.refuse(ask, 404, "No such route")
-        if not VERSION.fullmatch(ask.match.get("version", "")):
+        if ask.match.get("version") != VERSION:
             return self.refuse(ask, 400, "Invalid API version for route")
         try:
             asked = _parameters(ask.query)
@@ -126,6 +140,8 @@ class InvocaLive(Vendor):
         rows = [
             row for call in self.on_the_line() if _matches(row := self.render(call), call, asked)
         ]
+        if payload == "attribution":
+            rows = [{name: row[name] for name in ATTRIBUTION} for row in rows]
         self.answered += 1
         every = self.switch["partial_every"]
         partial = every > 0 and self.answered % every == 0
@@ -199,14 +215,11 @@ class InvocaLive(Vendor):
     def _written(self, row: Mapping[str, Any]) -> str:
         """One call as JSON text: a key that occurs twice is text, no object."""
         call = dict(row)
-        if self.switch["payload"] == "attribution":
-            call = {name: row[name] for name in ATTRIBUTION}
-        else:
-            if self.switch["demographics"] == "nested":
-                profile = call.pop("demographics_data")
-                call["custom_data"] = call["custom_data"] | {"demographics_data": profile}
-            if self.switch["keypresses"] == "spaced":
-                call["key presses"] = call.pop("keypresses")
+        if self.switch["demographics"] == "nested" and "demographics_data" in call:
+            profile = call.pop("demographics_data")
+            call["custom_data"] = call["custom_data"] | {"demographics_data": profile}
+        if self.switch["keypresses"] == "spaced" and "keypresses" in call:
+            call["key presses"] = call.pop("keypresses")
         if self.switch["missing"] == "absent":
             call = {name: value for name, value in call.items() if value is not None}
         pairs = list(call.items())

@@ -29,6 +29,7 @@ DEFAULT_FIELDS = (
     "node_id,link_id,has_recording"
 )
 LARGEST_LIMIT = 20_000
+COLOURS = frozenset({"BLUE", "GREEN", "GOLD", "RED"})
 LONGEST_CALL = 2 * HOUR
 
 XML = '<?xml version="1.0" encoding="utf-8"?>'
@@ -253,13 +254,21 @@ class Asked:
             # Undocumented; the sandbox is strict, so that a misspelt filter can't match all.
             raise BadRequestError(f"Unknown or repeated parameter: {', '.join(unknown)}")
         self.by, self.direction = _order(asked.get("order", "call_start_DESC"))
-        self.page = max(1, _integer(asked.get("page", "1"), "Page number"))
+        self.page = _integer(asked.get("page", "1"), "Page number")
+        if self.page < 1:
+            # Pages count from 1; of the documented texts this is the one about pages.
+            raise BadRequestError("Page number not an integer")
         self.limit = _integer(asked.get("limit", "10000"), "Limit")
         if not 1 <= self.limit <= LARGEST_LIMIT:
             raise BadRequestError(f"Limit must be between 1 and {LARGEST_LIMIT}")
         self.first = _date(asked.get("start_date", f"{today[:8]}01"), "00:00:00", "Start")
         self.last = _date(asked.get("end_date", today), "23:59:59", "End")
-        if asked.get("date_constant") == "YESTERDAY":
+        if asked.get("date_constant", "YESTERDAY") != "YESTERDAY":
+            # No text is documented for it, nor for a colour that iovox doesn't have.
+            raise BadRequestError("Date Constant invalid")
+        if not COLOURS.issuperset(asked.get("tag_colour", "RED").split(",")):
+            raise BadRequestError("Tag Colour invalid")
+        if "date_constant" in asked:
             yesterday = str(date.fromisoformat(today) - timedelta(days=1))
             self.first, self.last = f"{yesterday} 00:00:00", f"{yesterday} 23:59:59"
         _integer(asked.get("iovox_number", "0"), "Iovox Number")
