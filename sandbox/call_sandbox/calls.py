@@ -29,6 +29,9 @@ RINGING_NOW = 120
 HOME = ZoneInfo("Europe/Bucharest")
 """Its repeated hour gets calls of its own."""
 
+KEYPAD = ("+266696687", "+7378742833")
+"""ANONYMOUS and RESTRICTED typed on a keypad: some networks show them for a withheld number."""
+
 BURST = 40
 """Every 40th call is followed by two more in the same second."""
 
@@ -113,7 +116,10 @@ TOPICS = {
 
 
 class Call(NamedTuple):
-    """One call, as it happened. Seconds are integers; numbers are E.164, "" when withheld."""
+    """One call, as it happened. Seconds are integers; numbers are E.164, "" when withheld.
+
+    `caller` may also be a word in digits (`KEYPAD`).
+    """
 
     number: int
     start: int
@@ -128,6 +134,7 @@ class Call(NamedTuple):
     keyword: str | None
     device: str | None
     recorded: bool
+    click: str | None
     reason: str | None
     summary: str | None
     client_sentiment: str | None
@@ -219,6 +226,7 @@ class Calls:
             keyword=business.keywords[dice[9] % 3] if channel.medium == "cpc" else None,
             device=DEVICES[dice[10] % len(DEVICES)] if online else None,
             recorded=talk > 0 and dice[4] % 16 > 1,
+            click=_click(channel, dice),
             reason=topic[0],
             summary=topic[1],
             client_sentiment=SENTIMENTS[dice[11] % 3] if heard else None,
@@ -273,10 +281,19 @@ def _seconds(outcome: str, die: int) -> tuple[int, int]:
     return (20 + die % 35 if outcome == "no_answer" else die % 5), 0
 
 
+def _click(channel: Channel, dice: tuple[int, ...]) -> str | None:
+    """The click id of a partner's link, which most of the callers from there bring along."""
+    if channel.medium != "referral" or dice[12] % 6 == 0:
+        return None
+    return f"Q{dice[10]:08X}{dice[11]:08x}-{dice[12] % 100:02}"
+
+
 def _caller(country: str, die: int, other: int) -> str:
-    """Mostly from the business's country; one in thirty hides the number."""
+    """Mostly from the business's country; one in thirty hides the number, one in 150 in digits."""
     if die % 30 == 0:
         return ""
+    if die % 150 == 1:
+        return KEYPAD[other % len(KEYPAD)]
     if (country == "GB") == (die % 10 > 0):
         return f"+447700900{other % 1000:03}"
     return f"+407{20 + other % 50}000{other // 50 % 1000:03}"

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from call_sandbox.calls import DAY, DEFAULT_NOW, HOME, HOUR, OUTCOMES, Calls
+from call_sandbox.calls import DAY, DEFAULT_NOW, HOME, HOUR, KEYPAD, OUTCOMES, Calls
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,8 @@ def test_numbers_are_of_ranges_for_fiction_where_they_exist(thousand):
     fiction = re.compile(r"\+447700900\d{3}|\+442079460\d{3}|\+407\d\d000\d{3}|\+40[23]12000\d{3}|")
     for call in thousand:
         for number in (call.caller, call.tracking, call.destination):
-            assert fiction.fullmatch(number), number
+            assert fiction.fullmatch(number) or number in KEYPAD, number
+    assert 2 < sum(call.caller in KEYPAD for call in thousand) < 20
     assert any(call.caller == "" for call in thousand)
     assert len({call.tracking for call in thousand}) == 4 * 9
 
@@ -117,6 +118,9 @@ def test_marketing_fields_fit_together(thousand):
     for call in thousand:
         assert (call.keyword is not None) == (call.channel.medium == "cpc")
         assert (call.device is None) == (call.channel.name in {"outdoor", "print"})
+        assert call.click is None or call.channel.medium == "referral"
+    assert any(call.click for call in thousand)
+    assert any(call.channel.medium == "referral" and not call.click for call in thousand)
     assert all(
         len({call.channel for call in thousand if call.tracking == number}) == 1
         for number in {call.tracking for call in thousand}

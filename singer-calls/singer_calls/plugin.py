@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from pathlib import PurePath
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 _LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
+
+# Credentials of call-sandbox, which every .env.example of this project had once.
+_SANDBOX = re.compile(r"sandbox-([a-z]+-)*(key|user|password|token)")
 
 # What the SDK adds to --about and makes no sense here.
 _NOT_OURS = ("add_record_metadata", "load_method", "batch_size_rows", "batch_config")
@@ -78,6 +82,17 @@ def check_api_url(config: Mapping[str, Any]) -> str | None:
     return None
 
 
+def check_sandbox(config: Mapping[str, Any]) -> str | None:
+    """The sandbox's credentials open nothing else: sent elsewhere, a placeholder was left."""
+    if check_api_url(config):
+        return None
+    host = urlsplit(config["api_url"]).hostname
+    left = [name for name, value in config.items() if _SANDBOX.fullmatch(str(value))]
+    if host in _LOCAL_HOSTS or not left:
+        return None
+    return f"{', '.join(left)} is the sandbox's own: set what the vendor gave you"
+
+
 def check_timezone(config: Mapping[str, Any]) -> str | None:
     """The zone must be known to the time zone database."""
     name = config.get("timezone")
@@ -100,6 +115,7 @@ class CallPlugin(PluginBase):
             A sentence for each setting that is wrong, None for each that is right.
         """
         yield check_api_url(config)
+        yield check_sandbox(config)
         yield check_timezone(config)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

@@ -19,12 +19,13 @@ from tap_iovox.streams import ELEMENTS
 from tap_iovox.tap import TapIovox
 
 CREDENTIALS = {"username": IOVOX_USERNAME, "secure_key": IOVOX_SECURE_KEY}
+OFFLINE = {**CREDENTIALS, "api_url": "http://127.0.0.1:1/iovox"}
 PERIOD = {"start_date": "2025-08-01T00:00:00Z", "end_date": "2025-11-04T00:00:00Z"}
 
 
 def everything():
     """A catalog with all streams selected."""
-    catalog = TapIovox(config=CREDENTIALS).catalog_dict
+    catalog = TapIovox(config=OFFLINE).catalog_dict
     for stream in catalog["streams"]:
         for entry in stream["metadata"]:
             entry["metadata"]["selected"] = True
@@ -34,7 +35,7 @@ def everything():
 CATALOG = everything()
 
 
-class TestOfTheSdk(get_tap_test_class(TapIovox, config=CREDENTIALS, catalog=CATALOG)):
+class TestOfTheSdk(get_tap_test_class(TapIovox, config=OFFLINE, catalog=CATALOG)):
     """Discovery, connection, state, and for each stream records, keys and types."""
 
     @pytest.fixture(scope="class")

@@ -8,6 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from singer_sdk.exceptions import ConfigValidationError
+
+from tap_invoca_calls.tap import TapInvocaCalls
+from tap_invox.tap import TapInvox
+from tap_iovox.tap import TapIovox
+from target_impact_calls.target import TargetImpactCalls
+from target_invoca_calls.target import TargetInvocaCalls
 
 HOUSE = Path(__file__).parents[2]
 PIPELINES = sorted((HOUSE / "pipelines").glob("*.meltano.yml"))
@@ -25,9 +32,13 @@ def load(file):
 
 
 def example():
-    """The variables of .env.example."""
+    """The variables of .env.example: of this machine, and of the vendors (to be filled in)."""
     text = (HOUSE / ".env.example").read_text(encoding="utf-8")
-    return dict(line.split("=", 1) for line in text.splitlines() if line and line[0] != "#")
+    lines = re.findall(r"^(#?)([A-Z][A-Z0-9_]*)=(.*)$", text, re.MULTILINE)
+    ours, theirs = (
+        {name: value for sign, name, value in lines if sign == wanted} for wanted in ("", "#")
+    )
+    return ours, theirs
 
 
 def jobs():
@@ -69,7 +80,42 @@ def test_every_variable_is_in_the_example_and_every_example_is_used():
     """.env.example is complete, and no line of it is left from another day."""
     text = "\n".join(file.read_text(encoding="utf-8") for file in FILES)
     used = set(re.findall(r"\$\{?([A-Z][A-Z0-9_]*)", text)) - {"MELTANO_PROJECT_ROOT"}
-    assert used == example().keys()
+    ours, theirs = example()
+    # A setting that no file names: without it, a call to an unknown number has no partner.
+    assert used | {"TARGET_IMPACT_CALLS_MEDIA_ID"} == ours.keys() | theirs.keys()
+
+
+def test_no_value_of_the_example_can_reach_a_vendor():
+    """What concerns vendors is empty; the sandbox's environment has its own, for all of them."""
+    _, theirs = example()
+    assert set(theirs.values()) == {""}
+    (sandbox,) = (e for e in load(HOUSE / "meltano.yml")["environments"] if e["name"] == "sandbox")
+    assert sandbox["env"].keys() == theirs.keys() - {"TARGET_POSTGRES_SQLALCHEMY_URL"}
+    others = [e for e in load(HOUSE / "meltano.yml")["environments"] if e["name"] != "sandbox"]
+    assert all("env" not in environment for environment in others)
+
+
+SANDBOX_CREDENTIALS = {
+    TapInvox: {"api_key": "sandbox-invox-key"},
+    TapIovox: {"username": "sandbox-user", "secure_key": "sandbox-secure-key"},
+    TapInvocaCalls: {"oauth_token": "sandbox-invoca-token"},
+    TargetImpactCalls: {"username": "sandbox-user", "password": "sandbox-password"},
+    TargetInvocaCalls: {"oauth_token": "sandbox-invoca-token"},
+}
+ORGANIZATION = {"organization_type": "Network", "organization_id": 1}
+
+
+@pytest.mark.parametrize("plugin", SANDBOX_CREDENTIALS, ids=lambda plugin: plugin.name)
+def test_credentials_of_the_sandbox_are_refused_at_a_vendor(plugin):
+    """By the names of the settings; a placeholder that was left costs no request."""
+    settings = SANDBOX_CREDENTIALS[plugin] | (ORGANIZATION if plugin is TapInvocaCalls else {})
+    with pytest.raises(ConfigValidationError) as refused:
+        plugin(config=settings)
+    named = ", ".join(SANDBOX_CREDENTIALS[plugin])
+    assert str(refused.value) == f"{named} is the sandbox's own: set what the vendor gave you"
+    plugin(config=settings | {"api_url": "http://127.0.0.1:8321/x"})
+    with pytest.raises(ConfigValidationError, match="is not a URL"):
+        plugin(config=settings | {"api_url": "https://["})
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

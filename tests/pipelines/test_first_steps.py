@@ -8,8 +8,11 @@ JOB = "invox-to-impact"
 
 
 def test_a_filled_env_file_is_all_that_a_run_needs(project, sandbox):
-    """`meltano install && meltano run invox-to-impact` delivers each final call once."""
-    mine = project()
+    """`meltano install && meltano run invox-to-impact` delivers each final call once.
+
+    The sandbox has credentials of its own: what is filled in for real vendors is not sent there.
+    """
+    mine = project(TAP_INVOX_API_KEY="mine", TARGET_IMPACT_CALLS_PASSWORD="mine")
     mine.run("install", "tap-invox", "target-impact-calls")
     mine.run("run", JOB)
     books = sandbox.books("impact")
@@ -17,47 +20,71 @@ def test_a_filled_env_file_is_all_that_a_run_needs(project, sandbox):
     assert set(books.values()) == {1}
 
 
-@pytest.mark.parametrize("variable", ["TAP_INVOX_API_KEY", "LEDGER_URL", "SANDBOX_URL"])
-def test_a_missing_variable_is_named_and_nothing_is_sent(project, sandbox, variable):
+@pytest.fixture
+def real(project, sandbox):
+    """``real(VARIABLE=value)``: a filled .env; in dev and prod, the sandbox is the real vendors."""
+    filled = {
+        "TAP_INVOX_API_KEY": "sandbox-invox-key",
+        "TAP_INVOX_API_URL": f"{sandbox.url}/invox",
+        "TARGET_IMPACT_CALLS_USERNAME": "sandbox-user",
+        "TARGET_IMPACT_CALLS_PASSWORD": "sandbox-password",
+        "TARGET_IMPACT_CALLS_CAMPAIGN_ID": "1000",
+        "TARGET_IMPACT_CALLS_ACTION_TRACKER_ID": "4000",
+        "TARGET_IMPACT_CALLS_API_URL": f"{sandbox.url}/impact",
+    }
+    return lambda **variables: project(**filled | variables)
+
+
+@pytest.mark.parametrize("variable", ["TAP_INVOX_API_KEY", "TARGET_IMPACT_CALLS_CAMPAIGN_ID"])
+def test_a_missing_variable_is_named_and_nothing_is_sent(real, sandbox, variable):
     """Strict variables: the sentence says which one, before a plugin starts."""
-    mine = project()
+    mine = real()
     file = mine.folder / "env"
     lines = [line for line in file.read_text().splitlines() if not line.startswith(f"{variable}=")]
     file.write_text("\n".join(lines))
-    done = mine.meltano("run", JOB)
+    done = mine.meltano("--environment=prod", "run", JOB)
     assert done.returncode == 1
     assert f"'{variable}' referenced but not set" in done.stdout
     assert "Traceback" not in done.stdout
     assert sandbox.journal() == []
 
 
-def test_an_empty_variable_is_named_by_the_plugin(project, sandbox):
-    """`TAP_INVOX_API_KEY=` is not a key: it fails at the start, not at the vendor."""
-    done = project(TAP_INVOX_API_KEY="").meltano("run", JOB)
+@pytest.mark.parametrize(
+    ("key", "shown"), [("", "api_key"), ("planted-wrong-key", "api_key")], ids=["empty", "wrong"]
+)
+def test_a_key_that_is_none_ends_in_a_sentence_without_the_key(real, sandbox, key, shown):
+    """An empty one fails at the start, a wrong one at the vendor; no call moves."""
+    done = real(TAP_INVOX_API_KEY=key).meltano("--environment=prod", "run", JOB)
     assert done.returncode == 1
-    assert "api_key" in done.stdout
-    assert "Traceback" not in done.stdout
-    assert sandbox.journal() == []
-
-
-def test_a_wrong_key_ends_in_a_sentence_without_the_key(project, sandbox):
-    """The vendor's 401 becomes a sentence; no call moves and no key is shown."""
-    done = project(TAP_INVOX_API_KEY="planted-wrong-key").meltano("run", JOB)
-    assert done.returncode == 1
-    assert "api_key" in done.stdout
+    assert shown in done.stdout
     assert "planted-wrong-key" not in done.stdout
     assert "Traceback" not in done.stdout
+    assert bool(sandbox.journal("invox")) == bool(key)
     assert sandbox.books("impact") == {}
 
 
-def test_a_dry_run_reads_the_source_and_sends_nothing(project, sandbox):
+def test_a_number_without_a_partner_is_rejected_unless_one_is_named(real, sandbox):
+    """No partner is paid by default: the calls wait in the file, and go when there is one."""
+    mine = real(TARGET_IMPACT_CALLS__INVOX_MAX_REJECTED_PERCENT="100")
+    log = mine.run("--environment=prod", "run", JOB)
+    first = sandbox.books("impact")
+    partners = {entry["form"]["MediaId"] for entry in sandbox.journal("impact")}
+    assert partners == {"10001", "10002", "10003"}
+    assert "MediaId" in log
+    (rejected,) = (mine.folder / "rejected").glob("*.singer.jsonl")
+    with (mine.folder / "env").open("a") as file:
+        file.write("TARGET_IMPACT_CALLS_MEDIA_ID=77\n")
+    invoke = ("invoke", "target-impact-calls--invox", "--input", str(rejected))
+    mine.run("--environment=prod", *invoke)
+    sent = [entry["form"]["MediaId"] for entry in sandbox.journal("impact")]
+    assert {*sent} - partners == {"77"}
+    assert len(first) < len(sandbox.books("impact")) == len(sent)
+
+
+def test_a_dry_run_reads_the_source_and_sends_nothing(real, sandbox):
     """Environment dev: the real source, everything but the requests, no state, no ledger."""
-    mine = project()
-    urls = {
-        "TAP_INVOX_API_URL": f"{sandbox.url}/invox",
-        "TARGET_IMPACT_CALLS_API_URL": f"{sandbox.url}/impact",
-    }
-    log = mine.run("--environment=dev", "run", JOB, **urls)
+    mine = real(TARGET_IMPACT_CALLS_MEDIA_ID="77")
+    log = mine.run("--environment=dev", "run", JOB)
     assert "would_send=1" in log
     assert sandbox.journal("invox")
     assert sandbox.journal("impact") == []

@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 import requests
 
+from call_sandbox.calls import KEYPAD
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 
 DAY = 86400
@@ -21,6 +22,8 @@ STATUS = {
     "NO ANSWER": "CANCEL",
     "HANGUP": "CANCEL",
     "DESTINATION IS VOXNUMBER": "INCOMPLETE",
+    "NO RULES SET": "FAILURE",
+    "NUMBER ON HOLD": "FAILURE",
 }
 MEDIA = {"442079460000": "10001", "442079460100": "10002", "442079460200": "10003"}
 COUNTRY = {"44": "GB", "40": "RO"}
@@ -30,7 +33,8 @@ def calls_at_iovox(sandbox):
     """Every call with the fields that the mapping reads, by id at impact.com."""
     fields = (
         "id,call_start,call_end,call_origin,call_origin_location,iovox_number,call_destination,"
-        "call_time_seconds,talk_time_seconds,call_result,direction,link_name,tag_text,call_outcomes"
+        "call_time_seconds,talk_time_seconds,call_result,direction,link_name,tag_text,call_outcomes,"
+        "call_category_label,call_category_value"
     )
     rows = requests.get(
         f"{sandbox.url}/iovox/rest/v1/calls/insights",
@@ -43,7 +47,12 @@ def calls_at_iovox(sandbox):
 
 def parameters(call):
     """The parameters that impact.com is to be sent for a call."""
-    origin, destination = call["call_origin"], call["call_destination"]
+    origin, destination = call["call_origin"], call["call_destination"] or call["iovox_number"]
+    clicks = [
+        category["value"]
+        for category in call["categories"]["call_categories"]
+        if category["label"] == "irclickid"
+    ]
     words = [*call["call_outcomes"], *(tag["text"] for tag in call["tags"])]
     kind = call["call_origin_location"].partition(",")[0].title()
     expected = {
@@ -61,6 +70,7 @@ def parameters(call):
         "CallDuration": str(call["call_time_sec"]),
         "TalkDuration": str(call["talk_time_sec"]),
         "PhoneType": kind or None,
+        "ClickId": clicks[0] if clicks else None,
         "DispositionName": words[0] if words else None,
         "PromoNumberDescription": call["link_name"],
     }
@@ -88,6 +98,7 @@ def wanted(sandbox, ended_before):
         key: call
         for key, call in calls_at_iovox(sandbox).items()
         if call["direction"] != "OUT"
+        and f"+{call['call_origin']}" not in KEYPAD  # rejected: a word, and no number
         and datetime.fromisoformat(f"{call['call_end']}Z").timestamp() < ended_before
     }
 
@@ -113,7 +124,7 @@ def test_only_what_the_mapping_reads_is_asked_for(deliver, sandbox):
     deliver()
     (fields,) = {entry["query"]["response_fields"] for entry in sandbox.journal("iovox")}
     assert not {"transcription_text", "comment_text", "rule_result"} & {*fields.split(",")}
-    assert len(fields.split(",")) == 16
+    assert len(fields.split(",")) == 19
 
 
 def test_a_plain_run_reads_calls_alone(project, sandbox):

@@ -65,6 +65,9 @@ RESULT = {
         "voicemail": "ANSWERED", "unallocated": "CANCELLED",
     },
 }  # fmt: skip
+UNFORWARDED = ("DESTINATION IS VOXNUMBER", "NO RULES SET", "NUMBER ON HOLD")
+"""Documented words for a call that nobody could take."""
+
 FLAG: Mapping[str, Callable[[bool], Any]] = {
     "TRUE": lambda value: "TRUE" if value else "FALSE",
     "1": lambda value: "1" if value else "0",
@@ -100,6 +103,9 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
     out = dice[13] % 50 == 0
     country = "UNITED KINGDOM" if call.caller.startswith("+44") else "ROMANIA"
     kind = "MOBILE" if call.caller.startswith(("+447", "+407")) else "LANDLINE"
+    located = call.caller.startswith(("+44", "+40"))
+    result, forwarded = _result(call, switch["result"])
+    destination = call.destination[1:] if forwarded else ""
     heard = answered and now >= end + dice[14] % LATEST_TRANSCRIPTION and call.recorded
     commented = dice[15] % 6 == 0 and now >= end + dice[6] % LATEST_COMMENT
     return {
@@ -107,15 +113,15 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
         "call_start": local(start),
         "call_end": local(end),
         "call_origin": call.caller[1:],
-        "call_origin_location": f"{kind},{country}" if call.caller else "",
+        "call_origin_location": f"{kind},{country}" if located else "",
         "iovox_number": call.tracking[1:],
-        "call_destination": call.destination[1:],
+        "call_destination": destination,
         "call_time": _hms(end - start),
         "call_time_sec": end - start,
         "talk_time": _hms(call.talk),
         "talk_time_sec": call.talk,
         "call_type": "DIRECT" if dice[13] % 9 else "API",
-        "call_result": RESULT[switch["result"]][call.outcome],
+        "call_result": result,
         "rule_result": f"Forward call to: {call.destination[1:]}" if answered else "",
         "node_id": str(1 + dice[0] % 4),
         "node_name": call.business.name,
@@ -128,7 +134,10 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
         "direction": "OUT" if out else "IN",
         "categories": {
             "link_categories": [_category(0, "green1", call.channel.name)],
-            "call_categories": [_category(7, "red1", "Sales")] if dice[14] % 4 == 0 else [],
+            "call_categories": [
+                *([_category(7, "red1", "Sales")] if dice[14] % 4 == 0 else []),
+                *([_category(0, "irclickid", call.click)] if call.click else []),
+            ],
             "node_categories": [
                 _category(1 + dice[0] % 4, "green1", call.business.country),
                 _category(0, "blue1", "Dealership"),
@@ -174,6 +183,14 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
         else [],
         "call_outcomes": OUTCOME[switch["outcomes"]](OUTCOMES[dice[11] % 3]) if heard else [],
     }
+
+
+def _result(call: Call, words: str) -> tuple[str, bool]:
+    """The vendor's word for how a call ended, and whether it was forwarded to anybody."""
+    if words == "documented" and call.outcome == "unallocated":
+        word = UNFORWARDED[call.dice[15] % 3]
+        return word, word not in {"NO RULES SET", "NUMBER ON HOLD"}
+    return RESULT[words][call.outcome], True
 
 
 def pruned(row: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
