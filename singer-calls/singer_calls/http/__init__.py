@@ -1,0 +1,1 @@
+"""What both directions know about HTTP; imports neither requests nor aiohttp."""
