@@ -1,8 +1,9 @@
 """The demo: every pipeline, twice, against the vendors of the sandbox, and what each call became.
 
 Between the two runs a day passes at the vendors: the second delivers what is new or has become
-final, and nothing else. At the end the sandbox's books are compared with the sources, call by call.
-All state is in .demo/, made anew at each start; the user's .env and credentials are not read.
+final, and nothing else. Four calls meet trouble on their way. At the end the sandbox's books are
+compared with the sources, call by call. All state is in .demo/, made anew at each start; the user's
+.env and credentials are not read.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.request import Request, urlopen
 
 if TYPE_CHECKING:
@@ -32,10 +34,11 @@ BIN = Path(sys.executable).parent
 HOURS = 24
 CALLS = 600
 DAYS = 30
-COLUMNS = (
-    *("read", "filtered", "accepted", "duplicate"),
-    *("unchanged", "changed", "rejected", "held"),
-)
+# Words of a target's summary; "known" are those that an earlier run delivered.
+COLUMNS = ("read", "filtered", "accepted", "duplicate", "known", "rejected", "held")
+KNOWN = ("unchanged", "changed")
+HEADER = f"{'pipeline':16}{'run':>3}" + "".join(f" {name}" for name in COLUMNS)
+SILENCE = 2.5  # seconds after which something is said in any case
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,60 @@ WAREHOUSES = {
     "iovox-to-warehouse": "iovox",
     "invoca-live-to-warehouse": "invoca",
 }
+JOBS = (*(delivery.job for delivery in DELIVERIES), *WAREHOUSES)
 PLUGINS = (
     *("tap-invox", "tap-iovox", "tap-invoca-calls"),
     *("target-impact-calls", "target-invoca-calls", "target-jsonl"),
 )
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What one call meets on its way, and what is to become of it.
+
+    Attributes:
+        delivery: The pipeline that meets it, in the first run.
+        word: The sandbox's word for it; README of the sandbox, Fault words.
+        told: For people.
+        end: What became of it, when all is well.
+    """
+
+    delivery: Delivery
+    word: str
+    told: str
+    end: str
+
+
+TROUBLES = (
+    Trouble(
+        DELIVERIES[0],
+        "503 retry-after 1",
+        "impact.com said 503 and asked for a second",
+        "retried after it, and accepted",
+    ),
+    Trouble(
+        DELIVERIES[0],
+        "reset_after_body",
+        "the line to impact.com broke before its answer",
+        "held, not sent again: who pays for each call must not get it twice",
+    ),
+    Trouble(
+        DELIVERIES[0],
+        "refuse MediaId: Partner is not active",
+        'impact.com refused it: "Partner is not active"',
+        "rejected, and kept with that reason to be replayed",
+    ),
+    Trouble(
+        DELIVERIES[2],
+        "reset_after_body",
+        "the line to Invoca broke before its answer",
+        "retried: Invoca, which tells calls apart, said that it had it",
+    ),
+)
+# Typical seconds of each step, for the time that is left.
+INSTALL_SECONDS = 3.0
+JOB_SECONDS = 3.0
+
 # Where Meltano installs plugins; .meltano without it.
 PLUGINS_FOLDER = "MELTANO_SYS_DIR_ROOT"
 # Who is on the line is watched for minutes; here one look is enough.
@@ -106,7 +159,7 @@ ONE_LOOK = {"TAP_INVOCA_CALLS__WAREHOUSE_WATCH_SECONDS": "0"}
 class Project:
     """Meltano in this checkout, its state, ledger and files in a folder of their own.
 
-    It reads the credentials of .env.example, and nothing of the user's.
+    It reads .env.example, and nothing of the user's; the sandbox has credentials of its own.
 
     Args:
         folder: Made if need be.
@@ -140,17 +193,86 @@ class Project:
             **ONE_LOOK,
         }
 
-    def meltano(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run Meltano; its log, standard output and error together, is ``stdout``."""
-        return subprocess.run(
-            [str(BIN / "meltano"), f"--env-file={self.folder / 'env'}", *arguments],
+    def meltano(
+        self, *arguments: str, heard: Callable[[str], None] | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Meltano; its log, standard output and error together, is ``stdout``.
+
+        Args:
+            arguments: Of the command.
+            heard: Gets each line of the log when it comes.
+            environment: More variables.
+        """
+        command = [str(BIN / "meltano"), f"--env-file={self.folder / 'env'}", *arguments]
+        lines = []
+        with subprocess.Popen(
+            command,
             cwd=HOUSE,
             env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-        )
+        ) as process:
+            for line in process.stdout or ():
+                lines.append(line)
+                if heard:
+                    heard(line)
+        return subprocess.CompletedProcess(command, process.returncode, "".join(lines))
+
+
+class Progress:
+    """Says what happens when it happens, and every few seconds that something still does.
+
+    Args:
+        seconds: Step -> its typical seconds; which are left tells the time that is left.
+        working: What to say when nothing has happened for a while.
+        silence: How long that is, in seconds.
+    """
+
+    def __init__(
+        self,
+        seconds: Mapping[str, float],
+        working: Callable[[], str],
+        silence: float = SILENCE,
+    ) -> None:
+        self._silence = silence
+        self._left = dict(seconds)
+        self._total = sum(seconds.values())
+        self._working = working
+        self._began = self._spoke = time.monotonic()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._ticker.join()
+
+    def done(self, step: str, text: str) -> None:
+        """A step is over."""
+        with self._lock:
+            self._left.pop(step, None)
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """A line, with the time that has passed and that is left."""
+        with self._lock:
+            self._spoke = time.monotonic()
+            passed, left = self._spoke - self._began, sum(self._left.values())
+            done = self._total - left
+            # As slow as typical until there is something to go by.
+            pace = passed / done if done else max(1.0, passed / self._total)
+            ending = f"about {max(1, round(left * pace)):2} s left" if left else ""
+            print(f"{passed:4.0f} s  {text:<53.53}  {ending}".rstrip(), flush=True)
+
+    def _tick(self) -> None:
+        while not self._over.wait(self._silence / 10):
+            if time.monotonic() - self._spoke >= self._silence:
+                self.say(self._working())
 
 
 def free_port(wanted: int) -> int:
@@ -189,13 +311,13 @@ def ask(
         return json.load(answer)
 
 
-def run(project: Project, *arguments: str) -> str:
+def run(project: Project, *arguments: str, heard: Callable[[str], None] | None = None) -> str:
     """Run Meltano; returns its log, which is also kept in the project's folder.
 
     Raises:
         SystemExit: It failed; the end of its log is shown.
     """
-    done = project.meltano(*arguments)
+    done = project.meltano(*arguments, heard=heard)
     name = "-".join(arguments[:2])
     (project.folder / f"{name}-{time.time():.0f}.log").write_text(done.stdout, encoding="utf-8")
     if done.returncode:
@@ -205,24 +327,55 @@ def run(project: Project, *arguments: str) -> str:
 
 
 def counts(log: str) -> dict[str, int]:
-    """The counts of the target's last summary line."""
+    """The counts of the target's last summary line, by the words of ``COLUMNS``."""
     found = re.findall(r"Summary: (.*)", log)
     if not found:
         sys.exit("A target ended without its summary line.")
-    return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", found[-1])}
+    told = {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", found[-1])}
+    told["known"] = sum(told.get(name, 0) for name in KNOWN)
+    return {name: told.get(name, 0) for name in COLUMNS}
 
 
-def run_all(project: Project, number: int) -> None:
-    """Run every pipeline and print a row for each."""
-    jobs = [delivery.job for delivery in DELIVERIES] + list(WAREHOUSES)
+def install(project: Project, progress: Progress) -> None:
+    """Install the plugins, with a line for each."""
+
+    def heard(line: str) -> None:
+        if found := re.search(r"Installed (?:extractor|loader) '([^']+)'", line):
+            progress.done(f"install {found[1]}", f"{found[1]} is installed")
+
+    run(project, "install", *PLUGINS, heard=heard)
+
+
+def run_all(project: Project, number: int, progress: Progress) -> list[str]:
+    """Run every pipeline, as many at once as there are processors; a line when one has ended.
+
+    Returns:
+        The rows of the table.
+    """
+
+    def one(job: str) -> str:
+        log = run(project, "run", job)
+        if job in WAREHOUSES:
+            text = f"{rows(project.folder / 'output' / WAREHOUSES[job]):>5} rows so far"
+            progress.done(f"{number} {job}", f"{job:25}{text}")
+            return f"{job:25}{number:>3}{text.partition(' rows')[0]:>6} rows so far"
+        found = counts(log)
+        progress.done(f"{number} {job}", f"{job:25}{found['accepted']:>5} calls accepted")
+        return f"{job:16}{number:>3}" + "".join(
+            f"{found[name]:>{len(name) + 1}}" for name in COLUMNS
+        )
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = pool.map(lambda job: run(project, "run", job), jobs)
-        logs = dict(zip(jobs, done, strict=True))
-    for delivery in DELIVERIES:
-        row = counts(logs[delivery.job])
-        print(f"{delivery.job:26}{number:>3}" + "".join(f"{row[name]:>11}" for name in COLUMNS))
-    for job, name in WAREHOUSES.items():
-        print(f"{job:26}{number:>3}{rows(project.folder / 'output' / name):>11} rows so far")
+        return list(pool.map(one, JOBS))
+
+
+def working(url: str) -> str:
+    """What the receiving vendors have so far."""
+    with contextlib.suppress(OSError):
+        vendors = ask(f"{url}/_summary")["vendors"]
+        got = ", ".join(f"{v['name']} {v['total']}" for v in vendors if not v["serves"])
+        return f"... calls received by {got}"
+    return "..."
 
 
 def rows(folder: Path) -> int:
@@ -230,26 +383,29 @@ def rows(folder: Path) -> int:
     return sum(len(file.read_bytes().splitlines()) for file in folder.glob("*.jsonl"))
 
 
-def rejected_keys(folder: Path) -> set[str]:
-    """The calls in the rejected files, under the ids that the mappings make."""
-    found = set()
-    for file in (folder / "rejected").glob("*.singer.jsonl"):
+def set_aside(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The calls in the rejected files and in the held ones, under the ids that the mappings make.
+
+    Returns:
+        Rejected and held: id -> its file.
+    """
+    rejected: dict[str, Path] = {}
+    held: dict[str, Path] = {}
+    for file in (folder / "rejected").rglob("*.singer.jsonl"):
         for line in file.read_text(encoding="utf-8").splitlines():
             message = json.loads(line)
             if message["type"] == "RECORD":
                 record = message["record"]
-                found.add(
+                key = (
                     f"invox:{record['call_id']}" if "call_id" in record else f"iovox:{record['id']}"
                 )
-    return found
+                (held if ".held." in file.name else rejected)[key] = file
+    return rejected, held
 
 
-def compare(url: str, folder: Path) -> bool:
-    """Every call that the mappings let through is at its vendor once, or in the rejected file.
-
-    Prints a sentence for each vendor.
-    """
-    sources = {
+def at_sources(url: str) -> dict[str, list[dict[str, Any]]]:
+    """Every call that the sources have, by source."""
+    return {
         "invox": ask(f"{url}/invox/api/v2/calls", headers={"X-API-Key": "sandbox-invox-key"}),
         "iovox": ask(
             f"{url}/iovox/rest/v1/calls/insights?limit=20000&start_date=2000-01-01"
@@ -257,7 +413,55 @@ def compare(url: str, folder: Path) -> bool:
             headers={"username": "sandbox-user", "secureKey": "sandbox-secure-key"},
         ),
     }
-    rejected = rejected_keys(folder)
+
+
+def make_trouble(url: str) -> dict[str, Trouble]:
+    """Prescribe what certain calls will meet; returns them by their id."""
+    sources = at_sources(url)
+    prescribed: dict[str, Trouble] = {}
+    for trouble in TROUBLES:
+        keys = (
+            trouble.delivery.key(call)
+            for call in sources[trouble.delivery.source]
+            if trouble.delivery.final(call) and str(call.get("caller")).startswith(("07", "+44"))
+        )
+        key = next(key for key in keys if key not in prescribed)
+        prescribed[key] = trouble
+        vendor = trouble.delivery.destination
+        ask(f"{url}/_script", {"vendor": vendor, "calls": {key: [trouble.word]}})
+    return prescribed
+
+
+def report(url: str, folder: Path, prescribed: Mapping[str, Trouble]) -> bool:
+    """What became of the calls that met trouble; whether each ended as it should."""
+    rejected, held = set_aside(folder)
+    right = True
+    for key, trouble in prescribed.items():
+        vendor = trouble.delivery.destination
+        times = ask(f"{url}/_books?vendor={vendor}").get(key, 0)
+        file = held.get(key) or rejected.get(key)
+        print(f"  {key}  {trouble.told}:\n    {trouble.end}.")
+        print(f"    In the vendor's books: {times} x.")
+        if file:
+            print(f"    In {_short(file)}")
+        right = right and times == (0 if key in rejected else 1)
+        right = right and (file is None) == trouble.end.startswith("retried")
+    return right
+
+
+def _short(file: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(file.relative_to(Path.cwd()))
+    return file.name
+
+
+def compare(url: str, folder: Path) -> bool:
+    """Every call that the mappings let through is at its vendor once, or set aside in a file.
+
+    Prints a sentence for each vendor.
+    """
+    sources = at_sources(url)
+    rejected, held = set_aside(folder)
     right = True
     for destination in sorted({delivery.destination for delivery in DELIVERIES}):
         expected = {
@@ -268,13 +472,14 @@ def compare(url: str, folder: Path) -> bool:
             if delivery.final(call)
         }
         books = ask(f"{url}/_books?vendor={destination}")
-        lost = expected - books.keys() - rejected
+        lost = expected - books.keys() - rejected.keys() - held.keys()
         doubled = {key for key, times in books.items() if times != 1}
         foreign = books.keys() - expected
         right = right and not (lost or doubled or foreign)
+        aside = expected & rejected.keys() - books.keys()
         print(
-            f"{destination}: {len(books)} calls received, {len(expected & rejected)} rejected,"
-            f" {len(lost)} lost, {len(doubled)} doubled, {len(foreign)} that should not be there."
+            f"{destination}: {len(books)} calls, {len(aside)} rejected, {len(lost)} lost,"
+            f" {len(doubled)} doubled, {len(foreign)} that should not be there"
         )
     return right
 
@@ -290,16 +495,26 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    steps = {f"install {name}": INSTALL_SECONDS for name in PLUGINS}
+    steps |= {f"{number} {job}": JOB_SECONDS for number in (1, 2) for job in JOBS}
     with sandbox(port, folder) as url:
         project = Project(folder, url)
-        print("Installing the plugins ...")
-        run(project, "install", *PLUGINS)
-        print(f"\n{'pipeline':26}{'run':>3}" + "".join(f"{name:>11}" for name in COLUMNS))
-        run_all(project, 1)
-        ask(f"{url}/_clock", {"advance": HOURS * 3600})
-        run_all(project, 2)
+        prescribed = make_trouble(url)
+        with Progress(steps, lambda: working(url)) as progress:
+            progress.say(f"installing {len(PLUGINS)} plugins, in environments of their own")
+            install(project, progress)
+            progress.say("first run: all that the sources have")
+            table = run_all(project, 1, progress)
+            print("", HEADER, *table, "", sep="\n")
+            progress.say("a day passes: new calls, and some calls that are over")
+            ask(f"{url}/_clock", {"advance": HOURS * 3600})
+            progress.say("second run: what is new, and nothing twice")
+            table = run_all(project, 2, progress)
+            print("", HEADER, *table, sep="\n")
+        print("\nknown: delivered by an earlier run. Four calls met trouble in the first:")
+        right = report(url, folder, prescribed)
         print()
-        right = compare(url, folder)
+        right = compare(url, folder) and right
         print(f"\nWhat each vendor served and received: {url}/")
         if not right:
             sys.exit("The vendors' books are not what the pipelines should have made of them.")

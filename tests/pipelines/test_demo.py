@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import demo
@@ -14,29 +15,56 @@ import demo
 HOUSE = Path(__file__).parents[2]
 
 
-def test_the_demo_accounts_for_every_call_and_frees_its_port(installed, tmp_path):
-    """Every pipeline delivers in both runs, nothing is lost or doubled, a taken port is left."""
+def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(installed, tmp_path):
+    """Every pipeline delivers in both runs, nothing is lost or doubled, a taken port is left.
+
+    Somebody who watches is told what happens, in 80 columns.
+    """
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run(
+        with subprocess.Popen(
             [
                 sys.executable, HOUSE / "scripts" / "demo.py",
                 f"--port={port}", f"--folder={tmp_path / 'demo'}",
             ],
             env=os.environ | {demo.PLUGINS_FOLDER: str(installed), "TAP_INVOX_API_KEY": "mine"},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Port {port} is taken" in done.stdout
-    rows = re.findall(
-        r"^([a-z]+-to-[a-z]+) +([12]) +(\d+) +(\d+) +(\d+)", done.stdout, re.MULTILINE
-    )
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as process:  # fmt: skip
+            shown = process.stdout.read()
+    assert process.returncode == 0, shown
+    assert f"Port {port} is taken" in shown
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    rows = re.findall(r"^([a-z]+-to-[a-z]+) +([12]) +(\d+) +(\d+) +(\d+)", shown, re.MULTILINE)
     assert len(rows) >= 6
     assert all(int(accepted) > 0 for *_, accepted in rows)
-    assert len(re.findall(r", 0 lost, 0 doubled, 0 that should not be there", done.stdout)) == 2
-    used = int(re.findall(r"http://127.0.0.1:(\d+)/", done.stdout)[0])
+    assert len(re.findall(r", 0 lost, 0 doubled, 0 that should not be there", shown)) == 2
+    assert "a day passes" in shown
+    for words in ("retried after it", "held, not sent again", "rejected, and kept", "had it"):
+        assert words in shown
+    used = int(re.findall(r"http://127.0.0.1:(\d+)/", shown)[0])
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", used))
+
+
+def test_something_is_said_while_nothing_happens(capsys):
+    """Again and again, with the time that is left; a step that is over makes it less."""
+    twice = threading.Semaphore(0)
+
+    def working():
+        twice.release()
+        return "... still at it"
+
+    with demo.Progress({"a": 30.0, "b": 30.0}, working, silence=0.01) as progress:
+        assert twice.acquire(timeout=30)
+        assert twice.acquire(timeout=30)
+        progress.done("a", "a is over")
+        progress.done("b", "b is over")
+    shown = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r" +0 s  \.\.\. still at it +about 60 s left", shown[0])
+    (first,) = (line for line in shown if "a is over" in line)
+    (last,) = (line for line in shown if "b is over" in line)
+    assert "left" in first
+    assert "left" not in last
