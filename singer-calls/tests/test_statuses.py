@@ -20,14 +20,20 @@ def test_every_status_has_a_row_with_a_reason():
 @pytest.mark.parametrize(
     ("kind", "statuses"),
     [
-        (Retry, {425, 429, *range(500, 600)} - {502, 504, 520, 524}),
-        (Unknown, {*range(100, 300), 408, 502, 504, 520, 524}),
-        (Fatal, {*range(300, 400), 401, 403, 404, 405, 407, 410, 421, 426}),
+        (Retry, {425, 429, 503, 521, 523, 525, 526}),
+        (Unknown, {*range(100, 300), 408, *range(500, 600)} - {503, 511, 521, 523, 525, 526}),
+        (Fatal, {*range(300, 400), 401, 403, 404, 405, 407, 410, 421, 426, 511}),
     ],
 )
 def test_a_status_means_what_its_processing_may_have_been(kind, statuses):
     """Retry only what was not processed, hold what may have been, stop on configuration."""
     assert {s for s in COMMON if isinstance(read(COMMON, Answer(s), _NOW), kind)} == statuses
+
+
+@pytest.mark.parametrize("status", [0, 99, 600, 999])
+def test_a_status_that_http_does_not_know_holds_the_call(status):
+    """Servers send them; whether the call was processed is for nobody to say."""
+    assert isinstance(read(COMMON, Answer(status), _NOW), Unknown)
 
 
 def test_a_rejection_carries_its_status():

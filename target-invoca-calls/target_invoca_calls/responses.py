@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.outcome import Accepted, Duplicate, Fatal, Outcome, Rejected
-from singer_calls.deliver.statuses import COMMON, Table, read
+from singer_calls.deliver.statuses import COMMON, DEDUPED, Table, read
 from target_invoca_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 TABLE: Table = {
     **COMMON,
+    **DEDUPED,
     # The documents ask to go by the status: a 201 without its cuid is created all the same.
     201: _created,
     202: _pending,

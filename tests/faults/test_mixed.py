@@ -22,7 +22,7 @@ FAULTS = {
     "503 retry-after 1": 0.01,
     "429 retry-after 1": 0.002,
 }
-AGAIN = {500, 503, 429}  # not processed: may come again
+AGAIN = {503, 429}  # not processed: may come again
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 

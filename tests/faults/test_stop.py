@@ -13,7 +13,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids
 
 def backing_off(bench):
     """Every call after the tenth fails, and waits for its next try."""
-    bench.script(bench.keys(10, CALLS), "500", "500", "500")
+    bench.script(bench.keys(10, CALLS), "521", "521", "521")
     return {"backoff_max_tries": 100}, lambda: len(bench.journal()) >= CALLS
 
 

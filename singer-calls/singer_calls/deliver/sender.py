@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from singer_calls.deliver import ledger as db
 from singer_calls.deliver.books import Books, SetAside
-from singer_calls.deliver.limiter import Pause, RateLimiter
+from singer_calls.deliver.limiter import Pause
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
@@ -32,6 +32,7 @@ from singer_calls.deliver.outcome import (
 from singer_calls.deliver.reader import StopReading
 from singer_calls.deliver.retry import Again, RetryPolicy
 from singer_calls.errors import PluginError
+from singer_calls.http.rate_limit import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -1,8 +1,8 @@
 """What an HTTP status says about a delivery, where the vendor's documents say nothing else.
 
-``COMMON`` has a row for every status from 100 to 599. A vendor's ``responses.py`` starts from it
-and puts its own rows over: ``TABLE = COMMON | {201: ..., 403: ...}``. A row is the outcome, or a
-function that reads it from the answer.
+``COMMON`` has a row for every meaning of ``http.statuses``, under each status. A vendor's
+``responses.py`` starts from it and puts its own rows over: ``TABLE = COMMON | {201: ...}``. A row
+is the outcome, or a function that reads it from the answer.
 
 One question decides: could the vendor have processed the request?
 
@@ -19,7 +19,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from singer_calls.deliver.outcome import Fatal, Outcome, Rejected, Retry, Unknown
-from singer_calls.values.retry_after import retry_after
+from singer_calls.http.retry_after import retry_after
+from singer_calls.http.statuses import Meaning, meaning
 
 if TYPE_CHECKING:
     from singer_calls.deliver.delivery import Answer
@@ -32,51 +33,59 @@ def read(table: Table, answer: Answer, now: float) -> Outcome:
     """The outcome that a table gives an answer.
 
     Args:
-        table: A row for each status.
+        table: Rows by status; one that it lacks has the row of its meaning.
         answer: The vendor's answer.
         now: When it came, seconds since the epoch.
 
     Returns:
         The outcome, with the status in it when it is a rejection.
     """
-    row = table[answer.status]
+    row = table.get(answer.status) or _ROWS[meaning(answer.status)]
     outcome = row if isinstance(row, Outcome) else row(answer, now)
     return replace(outcome, status=answer.status) if isinstance(outcome, Rejected) else outcome
 
 
-def _too_many(answer: Answer, now: float) -> Outcome:
-    return Retry("too many requests", after=retry_after(answer.headers, now), everyone=True)
+def _rate_limit(answer: Answer, now: float) -> Outcome:
+    wish = retry_after(answer.headers, now)
+    return Retry(Meaning.RATE_LIMIT.value, after=wish, everyone=True)
 
 
 def _unavailable(answer: Answer, now: float) -> Outcome:
-    return Retry("the vendor is not available", after=retry_after(answer.headers, now))
+    return Retry(Meaning.UNAVAILABLE.value, after=retry_after(answer.headers, now))
 
 
-_REDIRECT = Fatal("The vendor's address redirects, and a call is never sent along: correct api_url")
-_WRONG_ADDRESS = Fatal("The vendor doesn't know this address or method: correct api_url")
-_GATEWAY = Unknown("a gateway gave up waiting for the vendor")
+_ROWS: Mapping[Meaning, Row] = {
+    Meaning.INTERIM: Unknown(Meaning.INTERIM.value),
+    Meaning.SUCCESS: Unknown("a success that the vendor's documents don't know"),
+    Meaning.EMPTY: Unknown("a success that the vendor's documents don't know"),
+    Meaning.REDIRECT: Fatal(
+        "The vendor's address redirects, and a call is never sent along: correct api_url"
+    ),
+    Meaning.CREDENTIALS: Fatal("The vendor refused the credentials: correct them"),
+    Meaning.PERMISSION: Fatal("The vendor denied permission: ask it for access"),
+    Meaning.ADDRESS: Fatal("The vendor doesn't know this address or method: correct api_url"),
+    Meaning.PROXY: Fatal(
+        "A proxy, or the login of a network, stands before the vendor and asks for credentials: "
+        "correct the proxy's settings"
+    ),
+    Meaning.TIMED_OUT: Unknown(Meaning.TIMED_OUT.value),
+    Meaning.TOO_LARGE: Rejected(Meaning.TOO_LARGE.value),
+    Meaning.TOO_EARLY: Retry(Meaning.TOO_EARLY.value),
+    Meaning.RATE_LIMIT: _rate_limit,
+    Meaning.REFUSED: Rejected(Meaning.REFUSED.value),
+    # A vendor may book a call and then fail: who dedupes on our key has a row of its own.
+    Meaning.FAILED: Unknown(Meaning.FAILED.value),
+    Meaning.GATEWAY: Unknown(Meaning.GATEWAY.value),
+    Meaning.UNREACHED: Retry(Meaning.UNREACHED.value),
+    Meaning.UNAVAILABLE: _unavailable,
+    Meaning.UNHEARD_OF: Unknown(Meaning.UNHEARD_OF.value),
+}
 
-COMMON: Table = {
-    **dict.fromkeys(range(100, 200), Unknown("an interim status came as the last one")),
-    **dict.fromkeys(range(200, 300), Unknown("a success that the vendor's documents don't know")),
-    **dict.fromkeys(range(300, 400), _REDIRECT),
-    **dict.fromkeys(range(400, 500), Rejected("the vendor refused the request")),
-    401: Fatal("The vendor refused the credentials: correct them"),
-    403: Fatal("The vendor denied permission: ask it for access"),
-    404: _WRONG_ADDRESS,
-    405: _WRONG_ADDRESS,
-    407: Fatal("A proxy asks for credentials: correct the proxy's settings"),
-    408: Unknown("the vendor timed out waiting for the request"),
-    410: _WRONG_ADDRESS,
-    421: _WRONG_ADDRESS,
-    425: Retry("too early"),
-    426: _REDIRECT,
-    429: _too_many,
-    **dict.fromkeys(range(500, 600), Retry("the vendor failed")),
-    502: _GATEWAY,
-    503: _unavailable,
-    504: _GATEWAY,
-    # Cloudflare's: an odd answer from the vendor's server, and no answer in time.
-    520: _GATEWAY,
-    524: _GATEWAY,
+COMMON: Table = {status: _ROWS[meaning(status)] for status in range(100, 600)}
+
+# For a vendor that dedupes on our key: what it may have booked can be sent again.
+DEDUPED: Table = {
+    status: Retry(Meaning.FAILED.value)
+    for status in range(500, 600)
+    if meaning(status) is Meaning.FAILED
 }

@@ -16,7 +16,7 @@ from singer_calls.errors import PluginError, SettingsError
 from singer_calls.extract.answer import Record, Spill, elements
 from singer_calls.extract.errors import AskAgainError, TooMuchError, UnansweredError
 from singer_calls.extract.pace import Pace
-from singer_calls.values.retry_after import retry_after
+from singer_calls.http.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

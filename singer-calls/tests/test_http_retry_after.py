@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singer_calls.values.retry_after import retry_after
+from singer_calls.http.retry_after import retry_after
 
 _NOW = 1_760_000_000.0  # Thu, 09 Oct 2025 08:53:20 GMT
 
@@ -31,6 +31,23 @@ _NOW = 1_760_000_000.0  # Thu, 09 Oct 2025 08:53:20 GMT
         ({"X-RateLimit-Reset": "1487332519"}, 0.0),
         ({"Retry-After": "7", "X-RateLimit-Reset": "30"}, 7.0),
         ({"Retry-After": "soon", "X-RateLimit-Reset": "30"}, 30.0),
+        # The vendor's clock is an hour behind ours, or ahead: it set both.
+        (
+            {
+                "Retry-After": "Thu, 09 Oct 2025 07:54:20 GMT",
+                "Date": "Thu, 09 Oct 2025 07:53:20 GMT",
+            },
+            60.0,
+        ),
+        (
+            {
+                "Retry-After": "Thu, 09 Oct 2025 09:54:20 GMT",
+                "Date": "Thu, 09 Oct 2025 09:53:20 GMT",
+            },
+            60.0,
+        ),
+        ({"Retry-After": "Thu, 09 Oct 2025 08:54:20 GMT", "Date": "today"}, 60.0),
+        ({"X-RateLimit-Reset": "1487332519", "Date": "Fri, 17 Feb 2017 11:55:09 GMT"}, 10.0),
     ],
 )
 def test_the_wait_is_read_in_every_form(headers, seconds):
@@ -39,8 +56,8 @@ def test_the_wait_is_read_in_every_form(headers, seconds):
 
 
 @settings(deadline=None)
-@given(st.text(), st.text())
-def test_any_header_gives_a_wait_or_none(wait, reset):
+@given(st.text(), st.text(), st.text())
+def test_any_header_gives_a_wait_or_none(wait, reset, date):
     """Nothing a vendor sends can raise."""
-    seconds = retry_after({"Retry-After": wait, "X-RateLimit-Reset": reset}, _NOW)
+    seconds = retry_after({"Retry-After": wait, "X-RateLimit-Reset": reset, "Date": date}, _NOW)
     assert seconds is None or seconds >= 0

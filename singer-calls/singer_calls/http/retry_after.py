@@ -21,20 +21,24 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """The wait that the answer asks for.
 
     ``Retry-After`` (seconds or an HTTP date) comes first, then ``X-RateLimit-Reset`` (seconds or
-    the Unix epoch).
+    the Unix epoch). A moment is counted from the answer's own ``Date``, if it has one: the
+    vendor's clock set both, and ours may differ.
 
     Args:
         headers: Of the answer, looked up without regard to case.
-        now: The time of the answer, seconds since the epoch.
+        now: The time of the answer by our clock, seconds since the epoch.
 
     Returns:
         Seconds from now, 0.0 for a moment that is past, None without a header that can be read.
         The number may be huge: what is too long is for the caller to say.
     """
+    asked, reset = headers.get("Retry-After", ""), _seconds(headers.get("X-RateLimit-Reset", ""))
+    until, date = _date(asked), _date(headers.get("Date", ""))
+    now = now if date is None else date
     waits = (
-        _seconds(headers.get("Retry-After", "")),
-        _until(headers.get("Retry-After", ""), now),
-        _reset(headers.get("X-RateLimit-Reset", ""), now),
+        _seconds(asked),
+        until - now if until is not None else None,
+        reset - now if reset is not None and reset >= _EPOCH else reset,
     )
     return next((max(0.0, wait) for wait in waits if wait is not None), None)
 
@@ -43,15 +47,10 @@ def _seconds(text: str) -> float | None:
     return float(text) if _SECONDS.fullmatch(text.strip()) else None
 
 
-def _until(text: str, now: float) -> float | None:
+def _date(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
         # A date that says -0000 comes without a zone; HTTP dates are GMT.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _reset(text: str, now: float) -> float | None:
-    seconds = _seconds(text)
-    return seconds - now if seconds is not None and seconds >= _EPOCH else seconds
