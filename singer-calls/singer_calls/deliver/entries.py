@@ -10,7 +10,7 @@ A row is (account, key). ``sending`` rows of a run that has ended are ``unknown`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from singer_calls.deliver.identity import NOBODY, Account, Identity
@@ -23,10 +23,28 @@ SENDING, WAITING, UNKNOWN = "sending", "waiting", "unknown"
 ACCEPTED, DUPLICATE, REJECTED, CLOSED = "accepted", "duplicate", "rejected", "closed"
 STATES = (SENDING, WAITING, UNKNOWN, ACCEPTED, DUPLICATE, REJECTED, CLOSED)
 DELIVERED = frozenset({ACCEPTED, DUPLICATE})
+WAITS = frozenset({UNKNOWN, REJECTED})  # for a person
+BINDING = DELIVERED | {SENDING, UNKNOWN}  # the vendor may have processed it
+UNMARKED = 0  # the rule of a row that the first format wrote: known by its key alone
+
+
+class LedgerError(PluginError):
+    """The ledger can't be read or written: nothing may be sent without it."""
 
 
 class RunEndedError(PluginError):
     """Another process took this run for dead and ended it: it may send nothing any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another run took this one for dead and ended it, since it gave the ledger no sign of "
+            "life for too long: nothing more is sent. Run again."
+        )
+
+
+def records_of(target: str) -> Account:
+    """The account of a target's records that never became a delivery, see ``Refuse``."""
+    return Account("record", target, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +58,18 @@ class Row:
         run: Number of the run that wrote it.
         attempt: How often it was claimed, over all runs.
         identity: Moment and marks; a row without marks is known by its key alone.
+        bound: True once an attempt may have been processed: the identity stays.
         fingerprint: 16 bytes, a rule's number first: of what was sent last.
-        refused: Fingerprints of the last two refusals.
+        refused: Fingerprints of the last two refusals, the newest first.
         filed: True when an unknown or rejected call is in a file already.
         released: True when a person decided that it may be sent once more.
         reason: Why it is rejected or unknown.
         remedy: What lets a refused or held call go again, beside a changed content: ``""``;
             ``campaign``, its campaign was refused and each run asks anew; ``person``, only a
             person's decision.
+        field: The parameter at fault.
+        reference: The vendor's own id of the call.
+        file: Name of the file that holds the original.
     """
 
     account: Account
@@ -56,12 +78,26 @@ class Row:
     run: int
     attempt: int
     identity: Identity = NOBODY
+    bound: bool = False
     fingerprint: bytes = b""
     refused: tuple[bytes, ...] = ()
     filed: bool = False
     released: bool = False
     reason: str = ""
     remedy: str = ""
+    field: str | None = None
+    reference: str | None = None
+    file: str | None = None
+
+    @property
+    def binds(self) -> bool:
+        """Whether a call that contradicts the identity is another call."""
+        return self.bound or (self.state in BINDING and self.attempt > 0)
+
+    @property
+    def unmarked(self) -> bool:
+        """Whether the first format wrote it: the first call read under its key says who it is."""
+        return self.identity.rule == UNMARKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +107,8 @@ class Found:
     Attributes:
         row: The row of this account and key.
         twin: The same call by its identity, under another key or campaign of this vendor's
-            origin, that an **earlier run** delivered, is sending or holds as unknown. Looked
-            for only when there is no row.
+            origin, that **another run** delivered, is sending or holds as unknown. Looked
+            for only when there is no row. Of several, a delivered one first.
     """
 
     row: Row | None = None
@@ -110,12 +146,13 @@ class Claim:
     Result: the attempt's number, 0 when another run was faster, ``FORGOTTEN`` when the row would
     be new and its moment lies before the account's floor (``call-ledger prune``).
 
-    Identity binds from the first attempt that the vendor may have processed: a new row, a
-    ``rejected`` or ``waiting`` one and one without marks take the claim's, all others keep theirs.
-    ``filed``, ``released`` and ``reason`` of the row are cleared.
+    Identity binds from the first attempt that the vendor may have processed: a row that does not
+    bind (``Row.binds``) and one without marks take the claim's, all others keep theirs.
+    ``filed``, ``released``, ``reason`` and ``field`` of the row are cleared.
 
     Raises:
-        RunEndedError: Another process has ended our run: nothing may be sent any more.
+        RunEndedError: Another process has ended our run: nothing may be sent any more. What else
+            stands in the group is carried out before it is raised.
     """
 
     account: Account
@@ -193,14 +230,12 @@ class Refuse:
     remedy: str = ""
 
 
-def records_of(target: str) -> Account:
-    """The account of a target's records that never became a delivery."""
-    return Account("record", target, "")
-
-
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Give a row without marks (of the first format) those of its call. Result: None."""
+    """Give a row without marks (of the first format) those of its call. Result: None.
+
+    Any other row keeps its own.
+    """
 
     account: Account
     key: str
@@ -210,15 +245,18 @@ class Adopt:
 Request = Lookup | Asked | Claim | Note | Hold | Refuse | Adopt
 
 
+KNOWN_LIMIT = 100_000  # what a ledger of any size can count in milliseconds
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the ledger says of itself at the start of a run.
 
     Attributes:
         place: The file, absolute, or the database's URL without its password.
-        calls: Calls delivered to this vendor.
-        newest: UTC moment of the newest entry, ISO 8601, or None.
-        unmarked: Rows without marks (of the first format).
+        calls: Calls delivered to this vendor; counting ends at ``KNOWN_LIMIT``.
+        newest: When the newest of them took place, UTC, ISO 8601; None when no moment is known.
+        unmarked: Rows without marks (of the first format); counting ends likewise.
         records: Rows of records that never became a delivery, see ``Refuse``, and still wait.
     """
 
@@ -239,15 +277,28 @@ class Ledger(Protocol):
     def known(self, vendor: str) -> Known:
         """What is known at the start."""
 
+    def who(self, run: int) -> str:
+        """Whose run that is, for people who wait for it: its target, start, process and host."""
+
     def apply(self, requests: Sequence[Request]) -> list[Any]:
         """Carry out many requests in one durable transaction; look-ups alone take no lock.
 
+        A lost connection, a deadlock and the like are tried again for as long as a request may
+        take: each request may be repeated without doing anything twice.
+
         Returns:
             The result of each, in order. Look-ups see what was durable before.
+
+        Raises:
+            LedgerError: The database can't do it.
+            RunEndedError: See ``Claim``.
         """
 
     def beat(self) -> bool:
-        """Prove that this run lives. False: it was ended by another, for good."""
+        """Prove that this run lives, from any thread. False: it was ended, for good.
+
+        The proof holds for ``expiry`` from *before* the call, on a clock that counts sleep.
+        """
 
     def reap(self) -> int:
         """End runs that are gone: their ``sending`` calls are ``unknown``.
@@ -264,8 +315,8 @@ class Ledger(Protocol):
         """End the run: calls of ours still ``sending`` are unknown.
 
         Args:
-            how: ``done``, ``failed`` or ``stopped``.
-            counts: ``{account: {day: {state: n}}}`` of this run, for the desk.
+            how: ``done``, ``failed`` or ``stopped``; a run that another ended stays ``lost``.
+            counts: ``{account: {day: {state: n}}}`` of this run, for the desk; JSON.
         """
 
 
@@ -275,8 +326,13 @@ class RunFacts:
 
     Attributes:
         target: The plugin's name.
-        request_timeout: Seconds; ``expiry`` is at least 30 s longer.
+        request_timeout: Seconds; ``expiry`` is 30 s longer.
     """
 
     target: str
-    request_timeout: float = field(default=30.0)
+    request_timeout: float = 30.0
+
+    @property
+    def expiry(self) -> float:
+        """Seconds without a beat after which another run may end this one."""
+        return self.request_timeout + 30

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from singer_calls.deliver.delivery import KEY_LIMIT
-from singer_calls.errors import PluginError
+from singer_calls.deliver.entries import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,10 +49,6 @@ CALLS = sa.Table(
     sa.Column("reason", sa.String(512)),
     sa.Column("updated", sa.String(32), nullable=False, index=True),
 )
-
-
-class LedgerError(PluginError):
-    """The ledger can't be read or written: nothing may be sent without it."""
 
 
 def now() -> str:
