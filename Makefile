@@ -18,7 +18,7 @@ export UV_COMPILE_BYTECODE := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long check lint types workflows generate clean
+.PHONY: help install demo pipeline test test-long check lint types workflows generate clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ $(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml)
 
 demo: $(READY) ## run the pipelines against the vendors of the sandbox (PORT=8321)
 	@$(BIN)/python scripts/demo.py --port $(PORT)
+
+pipeline: $(READY) ## a pipeline of your own: make pipeline FROM=invox TO=impact NAME=brand-c
+	@$(BIN)/python scripts/new_pipeline.py '$(FROM)' '$(TO)' '$(NAME)'
 
 test: check $(READY) ## lint, types, all tests but the long ones, coverage
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long' --cov --cov-report=term

@@ -138,3 +138,54 @@ def test_credentials_are_variables(file):
 def test_a_variable_that_is_not_set_stops_the_run():
     """Meltano names it; without this it drops the setting silently."""
     assert load(HOUSE / "meltano.yml")["ff"] == {"strict_env_var_mode": True}
+
+
+def needed(job):
+    """The variables that the plugins of a job refer to, themselves or by inheritance."""
+    plugins = {
+        plugin["name"]: plugin
+        for file in FILES
+        for kind in load(file).get("plugins", {}).values()
+        for plugin in kind
+    }
+    text, names = "", [name for task in jobs()[job] for name in task.split()]
+    while names:
+        plugin = plugins[names.pop()]
+        text += yaml.safe_dump(plugin)
+        names += [plugin["inherit_from"]] if "inherit_from" in plugin else []
+    return set(re.findall(r"\$\{?([A-Z][A-Z0-9_]*)", text)) - {"MELTANO_PROJECT_ROOT"}
+
+
+def told(row):
+    """The variables of a row of README's table; ``..._X`` has the beginning of the one before."""
+    found = []
+    for name in re.findall(r"`([A-Z._]+)`", row):
+        whole = name.replace("...", re.sub(r"_CALLS_.*", "_CALLS", found[-1]) if found else "")
+        found.append(whole)
+    return set(found)
+
+
+@pytest.mark.parametrize("job", jobs())
+def test_the_readme_says_what_each_pipeline_needs(job):
+    """No more and no less: what is missing would be named only once the pipeline is run."""
+    text = (HOUSE / "README.md").read_text(encoding="utf-8").partition("| Pipeline | needs |")[2]
+    rows = dict(re.findall(r"^ +\| (.+?) \| (.+) \|$", text.partition("\n3.")[0], re.MULTILINE))
+    source, _, destination = job.partition("-to-")
+    kinds = {
+        "all": True,
+        "from INVOX": source == "invox",
+        "from iovox": source == "iovox",
+        "to impact.com": destination == "impact",
+        "to Invoca": destination == "invoca",
+        "`invoca-live-...`": source == "invoca-live",
+        "`...-to-postgres`": destination == "postgres",
+        "`invox-brands-to-impact`": source == "invox-brands",
+    }
+    assert kinds.keys() == rows.keys() - {"---"}
+    say = set().union(*(told(rows[kind]) for kind, applies in kinds.items() if applies))
+    recordings = {"INVOX_RECORDING_URL", "IOVOX_RECORDING_URL"}
+    local = {"LEDGER_URL", "REJECTED_PATH", "OUTPUT_PATH"}
+    # Brands have keys instead of the one that their taps inherit.
+    inherited = {"TAP_INVOX_API_KEY"} if source == "invox-brands" else set()
+    assert say - recordings - local == needed(job) - recordings - local - inherited
+    assert (needed(job) & recordings) <= say
