@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
+from difflib import unified_diff
 from pathlib import Path
 
 import pytest
@@ -189,3 +194,31 @@ def test_the_readme_says_what_each_pipeline_needs(job):
     inherited = {"TAP_INVOX_API_KEY"} if source == "invox-brands" else set()
     assert say - recordings - local == needed(job) - recordings - local - inherited
     assert (needed(job) & recordings) <= say
+
+
+def test_meltanos_own_changes_are_one_line_each(tmp_path):
+    """The files are as Meltano writes them: a setting that it sets is all that it changes."""
+    for name in ("meltano.yml", ".env.example"):
+        shutil.copy(HOUSE / name, tmp_path)
+    for name in ("pipelines", "plugins"):
+        shutil.copytree(HOUSE / name, tmp_path / name)
+    files = [tmp_path / file.relative_to(HOUSE) for file in FILES]
+    before = [line for file in files for line in file.read_text("utf-8").splitlines()]
+    subprocess.run(
+        [
+            Path(sys.executable).parent / "meltano",
+            "config",
+            "set",
+            "tap-invox",
+            "lookback_days",
+            "3",
+        ],
+        cwd=tmp_path,
+        env=os.environ
+        | {"MELTANO_DATABASE_URI": f"sqlite:///{tmp_path}/db", "XDG_STATE_HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+    )
+    after = [line for file in files for line in file.read_text("utf-8").splitlines()]
+    changed = [line for line in unified_diff(before, after, n=0) if line[0] in "+-"]
+    assert changed[2:] == ["+      lookback_days: 3"]
