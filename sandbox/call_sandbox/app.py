@@ -16,13 +16,17 @@ from call_sandbox.vendor import Answer, Ask, Handler, Vendor, World
 from call_sandbox.vendors.impact import Impact
 from call_sandbox.vendors.invoca_ingestion import InvocaIngestion
 from call_sandbox.vendors.invoca_live import InvocaLive
+from call_sandbox.vendors.invoca_signals import InvocaSignals
 from call_sandbox.vendors.invox import Invox
 from call_sandbox.vendors.iovox import Iovox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VENDORS: tuple[type[Vendor], ...] = (Invox, Impact, Iovox, InvocaLive, InvocaIngestion)
+VENDORS: tuple[type[Vendor], ...] = (
+    *(Invox, Impact, Iovox),
+    *(InvocaLive, InvocaIngestion, InvocaSignals),
+)
 """Every vendor; a new one is a module in `vendors/` and its class here."""
 
 BODY_LIMIT = 64 * 1024 * 1024

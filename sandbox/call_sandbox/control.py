@@ -73,6 +73,7 @@ CONTROL: Mapping[tuple[str, str], Callable[[State, Told], object]] = {
     ("GET", "/_ready"): lambda _, __: {"ready": True},
     ("GET", "/_journal"): _journal,
     ("GET", "/_books"): lambda state, told: state.books(told.get("vendor", "")),
+    ("GET", "/_signals"): lambda state, _: state.signals(),
     ("GET", "/_faults"): _faults,
     ("POST", "/_faults"): _set_faults,
     ("POST", "/_script"): _script,

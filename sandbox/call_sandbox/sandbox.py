@@ -99,6 +99,10 @@ class Sandbox:
         """Call key -> how often the vendor processed it."""
         return self._in_loop(lambda: self.state.books(vendor))
 
+    def signals(self) -> dict[str, dict[str, Any]]:
+        """What Invoca knows of each call: `signals`, `custom_data`, its number of `updates`."""
+        return self._in_loop(self.state.signals)
+
     def faults(self, vendor: str, *rules: Mapping[str, Any] | str) -> None:
         """Replace a vendor's fault rules; a bare word is `{"fault": word}`."""
         self._in_loop(lambda: self.state.faults.set_rules(self.state.vendor(vendor).name, rules))

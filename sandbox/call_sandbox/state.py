@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from call_sandbox.vendors.invoca_signals import InvocaSignals
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -44,6 +46,11 @@ class State:
     def books(self, name: str) -> dict[str, int]:
         """Call key -> how often the vendor processed it."""
         return dict(self.vendor(name).books)
+
+    def signals(self) -> dict[str, dict[str, Any]]:
+        """What Invoca knows of each call: its signals, its custom data."""
+        (vendor,) = (v for v in self.vendors.values() if isinstance(v, InvocaSignals))
+        return vendor.known()
 
     def switches(self) -> dict[str, dict[str, Any]]:
         """The current value of every switch, by vendor."""

@@ -74,11 +74,19 @@ class Switch:
 
 @dataclass(slots=True)
 class World:
-    """What all vendors share: the calls, and the sandbox's own time (epoch seconds)."""
+    """What all vendors share.
+
+    Attributes:
+        seed: Equal seeds give equal calls.
+        calls: The calls.
+        now: The sandbox's own time, epoch seconds.
+        ingested: Of Invoca: id of each call ingested -> when, and the whole request.
+    """
 
     seed: int
     calls: Calls
     now: float
+    ingested: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict)
 
     def started(self) -> int:
         """How many calls exist now."""

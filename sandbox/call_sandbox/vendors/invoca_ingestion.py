@@ -7,37 +7,29 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any, ClassVar, NamedTuple
 
 from call_sandbox.credentials import INVOCA_TOKEN
 from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+from call_sandbox.vendors.invoca import (
+    SIGNALS_LIMIT,
+    RefusedError,
+    answer,
+    cuid,
+    custom_data_problems,
+    is_time,
+    signal_problems,
+    unsupported,
+)
 
 DAY = 86400
 VERSION = "2022-03-01"
 """The documented one; each of Invoca's APIs has its own."""
 
-SIGNALS_LIMIT = 100
-
 CAMPAIGNS: Mapping[str, str] = {
     "85": "ExternalOnly", "86": "ExternalOnly", "87": "DirectOnly", "88": "no transcription",
 }  # fmt: skip
 """Campaigns that the token's user has access to; 85 and 86 are the documents' own."""
-
-SIGNALS = frozenset({
-    "sale", "quote", "free trial", "2yr subscription", "cancellation",
-    "test drive", "complaint", "service", "visit discussed",
-    "positive sentiment", "negative sentiment", "appointment",
-})  # fmt: skip
-"""Signals configured in the network, in lower case: names are matched whatever their case."""
-
-CUSTOM_DATA = frozenset({
-    "channel", "line_of_business", "utm_source", "utm_medium", "utm_campaign", "utm_content",
-    "utm_term", "keyword", "landing_page", "referrer", "device", "gclid", "fbclid", "account",
-    "reason", "client_sentiment", "operator_sentiment", "link_name", "node_name", "category",
-})  # fmt: skip
-"""Partner (API) names of the custom data fields configured in the network."""
 
 LANGUAGES = ("en-US", "en-GB", "es-ES", "fr-FR")
 
@@ -54,37 +46,12 @@ def _is_one_of(*words: object) -> Check:
     return lambda value: value in words
 
 
-EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
-COMPRESSED = re.compile(r"\d{14}(\d{3})", re.ASCII)
-DATE_TIME = re.compile(
-    r"(\d{4})[/-](\d\d)[/-](\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d{3})?"
-    r" ?(?:[AP]M|Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?",
-    re.ASCII,
-)
-
-
-def _is_start_time(value: object) -> bool:
-    """The documented formats, and those that the documents' examples use; no impossible date.
-
-    `13:00:00 PM` is the documents' own.
-    """
-    text = str(value) if type(value) in {str, int} else ""
-    try:
-        if match := DATE_TIME.fullmatch(text):
-            return bool(datetime.fromisoformat("{}-{}-{}T{}".format(*match.groups())))
-        if COMPRESSED.fullmatch(text):
-            return bool(datetime.strptime(text[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC))
-    except ValueError:
-        return False
-    return EPOCH.fullmatch(text) is not None
-
-
 DOCUMENTED_NUMBER = _matches(r"(\+1|\+44|\+34)\d{9,10}|\d{10}", str, int)
 ANY_NUMBER = _matches(r"\+\d{8,15}|\d{10}", str, int)
 
 REQUIRED: Mapping[str, Check] = {
     "external_call_unique_id": _matches(r"\S.*", str, int),
-    "start_time": _is_start_time,
+    "start_time": is_time,
     "destination_phone_number": DOCUMENTED_NUMBER,
     "calling_phone_number": DOCUMENTED_NUMBER,
     "advertiser_campaign_id_from_network": _matches(r"\S+", str, int),
@@ -97,15 +64,6 @@ OPTIONAL: Mapping[str, Check] = {
     "recording_auth_config_id": _matches(r"\d+", str, int),
 }
 NUMBERS = ("destination_phone_number", "calling_phone_number")
-TRUTH = _is_one_of("true", "false", "1", "0", "yes", "no")
-
-
-class RefusedError(Exception):
-    """A documented 403: the class and the text of its error object."""
-
-    def __init__(self, kind: str, invalid_data: str) -> None:
-        super().__init__(kind)
-        self.problem = {"class": kind, "invalid_data": invalid_data}
 
 
 class Ingested(NamedTuple):
@@ -145,6 +103,7 @@ class InvocaIngestion(Vendor):
         """Forget the calls received."""
         super().reset()
         self.calls: dict[str, Ingested] = {}
+        self.world.ingested.clear()
         self.recent: deque[str] = deque(maxlen=100)
 
     def paths(self) -> Mapping[str, Handler]:
@@ -160,23 +119,23 @@ class InvocaIngestion(Vendor):
     def refuse(self, ask: Ask, status: int, message: str) -> Answer:
         """Invoca's error object; the bodies of 202, 400, 401 and 409 are not documented."""
         if status in {202, 409}:
-            return _answer(status, self._named(self.key(ask) or ""))
+            return answer(status, self._named(self.key(ask) or ""))
         kinds = {403: "InvalidInput", 404: "RecordNotFound", 500: "InternalServiceError"}
         body: object = {"error": message}
         if status in kinds:
             body = {"errors": {"class": kinds[status], "invalid_data": message}}
-        return _answer(status, body)
+        return answer(status, body)
 
     def accept(self, ask: Ask) -> Answer:
         """The documented answer."""
-        return _answer(201, {"cuid": _cuid(self.key(ask) or "")})
+        return answer(201, {"cuid": cuid(self.key(ask) or "")})
 
     def object_to(self, ask: Ask, words: str) -> Answer:
         """A refusal in these words: `Class: why`, by default of the class InvalidInput."""
         del ask
         kind, _, text = words.rpartition(": ")
         problem = RefusedError(kind or "InvalidInput", text).problem
-        return _answer(403, {"errors": self._shaped(problem)})
+        return answer(403, {"errors": self._shaped(problem)})
 
     def ingest(self, ask: Ask) -> Answer:
         """Check one call and create it, unless it is there."""
@@ -189,7 +148,7 @@ class InvocaIngestion(Vendor):
         try:
             call = self._checked(ask.json)
         except RefusedError as error:
-            return _answer(403, {"errors": self._shaped(error.problem)})
+            return answer(403, {"errors": self._shaped(error.problem)})
         return self._create(str(call["external_call_unique_id"]), call, ask.json)
 
     def _tokens(self, ask: Ask) -> set[object]:
@@ -205,7 +164,7 @@ class InvocaIngestion(Vendor):
             # The documents say of 202 that the request, of 409 that the id came before: the same
             # call while it is under way, and any other use of its id (facts.md 4.5).
             again = known.content == content and not self._processed(known)
-            return _answer(202 if again else 409, self._named(key))
+            return answer(202 if again else 409, self._named(key))
         page = PageCall(
             key=key,
             when=str(call["start_time"]),
@@ -213,14 +172,15 @@ class InvocaIngestion(Vendor):
             status="processing",
             seconds=None,
         )
+        self.world.ingested[key] = (self.world.now, sent)
         self.calls[key] = Ingested(content, self.world.now, page)
         self.recent.append(key)
         self.books[key] += 1
-        return _answer(201, {"cuid": _cuid(key)}, processed=True)
+        return answer(201, {"cuid": cuid(key)}, processed=True)
 
     def _named(self, key: str) -> Mapping[str, str]:
         """The body of a 202 and a 409."""
-        return {"cuid": _cuid(key)} if self.switch["cuid"] == "yes" else {}
+        return {"cuid": cuid(key)} if self.switch["cuid"] == "yes" else {}
 
     def _processed(self, call: Ingested) -> bool:
         return self.world.now >= call.at + min(int(self.switch["processing"]), DAY)
@@ -238,10 +198,10 @@ class InvocaIngestion(Vendor):
         if isinstance(signals, list) and len(signals) > SIGNALS_LIMIT:
             raise RefusedError("RecordInvalid", "Validation failed: Signals are limited to 100")
         problems = [
-            *_unsupported("the request", sent, {"call", "signals", "custom_data", "oauth_token"}),
+            *unsupported("the request", sent, {"call", "signals", "custom_data", "oauth_token"}),
             *self._problems(call),
-            *_signal_problems(signals),
-            *self._custom_data_problems(custom_data),
+            *signal_problems(signals),
+            *custom_data_problems(custom_data, must_exist=self.switch["custom_data"] == "refused"),
         ]
         if problems:
             raise RefusedError("InvalidInput", "; ".join(problems))
@@ -263,28 +223,12 @@ class InvocaIngestion(Vendor):
         missing = [name for name in REQUIRED if name in required and call.get(name) in (None, "")]
         return [
             *(f"'{name}' is required" for name in missing),
-            *_unsupported("'call'", call, rules.keys()),
+            *unsupported("'call'", call, rules.keys()),
             *(
                 f"'{name}' is invalid"
                 for name, value in call.items()
                 if name in rules and value not in (None, "") and not rules[name](value)
             ),
-        ]
-
-    def _custom_data_problems(self, fields: Any) -> list[str]:  # noqa: ANN401
-        if not _is_hashes(fields):
-            return ["'custom_data' must be an array of hashes"]
-        problems = _names("custom_data", fields, {"name", "value"})
-        if self.switch["custom_data"] == "refused":
-            problems += [
-                f"custom_data[{n}] 'name' does not exist"
-                for n, field in enumerate(fields)
-                if field.get("name") and field["name"] not in CUSTOM_DATA
-            ]
-        return problems + [
-            f"custom_data[{n}] 'value' is required"
-            for n, field in enumerate(fields)
-            if field.get("value") in (None, "")
         ]
 
     def _shaped(self, problem: Mapping[str, str]) -> Mapping[str, Any]:
@@ -322,53 +266,3 @@ def _check_campaign(campaign: str) -> None:
     }
     if kind in wrong:
         raise RefusedError("call.advertiser_campaign_id_from_network", wrong[kind])
-
-
-def _is_hashes(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
-
-
-def _unsupported(where: str, sent: Mapping[str, Any], known: Any) -> list[str]:  # noqa: ANN401
-    unknown = [name for name in sent if name not in known]
-    text = f"The following params in {where} are not supported in this version: "
-    return [text + ", ".join(unknown)] if unknown else []
-
-
-def _names(what: str, items: list[dict[str, Any]], known: set[str]) -> list[str]:
-    """What the Signal API says of lists like these (facts.md 4.3)."""
-    unknown = {name: None for item in items for name in item if name not in known}
-    names = Counter(str(item.get("name")).casefold() for item in items)
-    twice = [
-        f"{what}[{n}]"
-        for n, item in enumerate(items)
-        if item.get("name") and names[str(item["name"]).casefold()] > 1
-    ]
-    return [
-        *_unsupported(f"'{what}'", unknown, ()),
-        *(
-            f"{what}[{n}] 'name' is required"
-            for n, item in enumerate(items)
-            if not item.get("name")
-        ),
-        *([f"'name' for {' and '.join(twice)} must be unique"] if twice else []),
-    ]
-
-
-def _signal_problems(signals: Any) -> list[str]:  # noqa: ANN401
-    if not _is_hashes(signals):
-        return ["'signals' must be an array of hashes"]
-    problems = _names("signals", signals, {"name", "value"})
-    for n, signal in enumerate(signals):
-        if signal.get("name") and str(signal["name"]).casefold() not in SIGNALS:
-            problems.append(f"signals[{n}] 'name' does not exist")
-        if not TRUTH(str(signal.get("value", True)).casefold()):
-            problems.append(f"signals[{n}] 'value' must be true or false")
-    return problems
-
-
-def _cuid(key: str) -> str:
-    return blake2b(key.encode(), digest_size=8).hexdigest().upper()
-
-
-def _answer(status: int, body: object, *, processed: bool = False) -> Answer:
-    return Answer(status, json.dumps(body).encode() if body else b"", processed=processed)
