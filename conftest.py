@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import secrets
 import subprocess
+import sys
 import tempfile
+import threading
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +48,55 @@ def database(postgres):
         connection.exec_driver_sql(f"ALTER DATABASE {name} SET timezone = 'Europe/Bucharest'")
     engine.dispose()
     return postgres.set(database=name).render_as_string(hide_password=False)
+
+
+class S3(NamedTuple):
+    """A place in a bucket of a server of S3 on this machine, which checks signatures.
+
+    ``url`` and ``storage`` are the settings ``recordings_url`` and ``recordings_storage``.
+    """
+
+    folder: Path
+    storage: dict[str, str]
+    url: str
+
+    @property
+    def objects(self):
+        """Path below the prefix -> content."""
+        files = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="session")
+def _rclone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("s3")
+    (folder / "calls").mkdir()
+    command = Path(sys.executable).parent / "rclone"
+    key = secrets.token_hex(10), secrets.token_hex(20)
+    with subprocess.Popen(
+        [command, "serve", "s3", "--addr", "127.0.0.1:0", "--auth-key", ",".join(key), folder],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"RCLONE_CONFIG": str(folder / "none"), "HOME": str(folder)},
+    ) as server:
+        address = next(
+            found[1]
+            for line in server.stderr
+            if (found := re.search(r"(http://[\d.:]+)/?\]", line))
+        )
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        yield folder, address, key
+        server.kill()
+
+
+@pytest.fixture
+def s3(_rclone):
+    """An empty place at a running S3 server (rclone)."""
+    folder, address, (key, secret) = _rclone
+    prefix = secrets.token_hex(4)
+    storage = {"endpoint": address, "region": "eu-west-1"}
+    storage |= {"access_key_id": key, "secret_access_key": secret}
+    return S3(folder / "calls" / prefix, storage, f"s3://calls/{prefix}")
 
 
 @pytest.fixture

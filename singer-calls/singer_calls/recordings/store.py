@@ -1,0 +1,372 @@
+"""One bucket, container or folder, in which each recording is put once.
+
+A store belongs to the user, at S3, Azure, Google Cloud Storage or in a folder (obstore). All its
+methods may be called from many threads. What the store refuses ends the run in a sentence: it
+concerns all recordings. Neither an address, nor a key, nor a signed URL is in a sentence or log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
+from urllib.parse import quote, urlsplit
+
+import obstore
+import requests
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    InvalidPathError,
+    NotFoundError,
+    UnknownConfigurationKeyError,
+)
+from obstore.store import LocalStore, from_url
+
+from singer_calls.errors import PluginError, SettingsError
+from singer_calls.recordings.audio import CONTENT_TYPES, Audio, UnusableError, inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from obstore.store import ObjectStore, S3Store
+
+SCHEMES = ("s3", "az", "gs", "file")
+SERVED_AT = "served_at"
+PROBE = "call-pipelines-probe.txt"
+CACHE = "private, max-age=0"
+
+_CONTAINERS = {kind: container for container, kind in CONTENT_TYPES.items()}
+_MISSING = (NotFoundError, FileNotFoundError)
+_LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
+_SINGLE = 8 * 2**20  # bytes put with one request; more are sent in parts
+_PART = 5 * 2**20
+_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
+_TIMEOUT = "60s"
+_SECONDS = 30  # for the probe
+
+# What a store answers -> what to do about it. Words of S3, Azure, Google and of file systems, the
+# first that is found counts.
+_REFUSALS: dict[str, str] = {
+    "RequestTimeTooSkewed": "says that its clock and this machine's differ: set the time here",
+    "InvalidAccessKeyId|SignatureDoesNotMatch|InvalidAuthenticationInfo|AuthenticationFailed"
+    "|AuthorizationHeaderMalformed": "refuses the credentials: check key, secret and region in "
+    "recordings_storage",
+    "ExpiredToken|InvalidToken": "says that the credentials have expired: renew them",
+    "NoSuchBucket|ContainerNotFound|The specified bucket does not exist": "does not exist: check "
+    "recordings_url, or create it",
+    "NotImplemented|InvalidRequest": "can't do what is asked of it: ask for conditional writes "
+    "(If-None-Match), or use another store",
+    "No space left|Disk quota|QuotaExceeded|InsufficientCapacity|EDQUOT|507 ": "is full: make room",
+    "Permission denied|Read-only file system": "may not be written to: check the folder's owner",
+    # A HEAD is refused without a word, also by a wrong clock.
+    "AccessDenied|403 |401 ": "refuses: check key, secret and rights in recordings_storage (they "
+    "must be allowed to list, read and write, see the README), and this machine's clock",
+    "[Mm]issing|[Cc]redential|decode": "can't be used with these credentials: check "
+    "recordings_storage",
+    "error sending request|[Cc]onnect|timed out|dns": "can't be reached: check recordings_url, the "
+    "endpoint in recordings_storage, and the network",
+}
+
+
+class StoreError(PluginError):
+    """The store refuses, or can't be reached."""
+
+
+class PathError(ValueError):
+    """Text that is no path of a recording."""
+
+
+class Stored(NamedTuple):
+    """A recording in the store.
+
+    Attributes:
+        path: Below ``recordings_url``.
+        size: Bytes.
+        audio: What it is.
+    """
+
+    path: str
+    size: int
+    audio: Audio
+
+
+class Store:
+    """Where recordings are kept.
+
+    Args:
+        objects: The bucket, container or folder, with its prefix.
+        served_at: Where a folder is served, for a vendor on this machine.
+    """
+
+    def __init__(self, objects: ObjectStore, served_at: str = "") -> None:
+        self._objects = objects
+        self._folder = objects.prefix if isinstance(objects, LocalStore) else None
+        self._served_at = served_at
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The store that the settings describe; nothing is asked of it yet.
+
+        Raises:
+            SettingsError: They don't describe one.
+        """
+        url, options = config["recordings_url"], dict(config.get("recordings_storage") or {})
+        served_at = str(options.pop(SERVED_AT, ""))
+        for problem in errors(config):
+            raise SettingsError(f"Setting {problem}.")
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            folder = Path(parts.path)
+            with _sentences():
+                # Others on this machine have no business in it.
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                return cls(LocalStore(folder), served_at)
+        clear = any(_is_clear(value) for name, value in options.items() if "endpoint" in name)
+        try:
+            with _sentences(UnknownConfigurationKeyError):
+                return cls(
+                    from_url(
+                        url,
+                        config=cast("Any", options),  # typed per store
+                        client_options={"timeout": _TIMEOUT, "allow_http": clear},
+                        retry_config=_RETRIES,
+                    )
+                )
+        except UnknownConfigurationKeyError as error:
+            name = re.search(r"key: '(\w+)'", str(error))
+            raise SettingsError(
+                f"Setting recordings_storage has a key that this store doesn't know"
+                f"{f' ({name[1]})' if name else ''}: see the README."
+            ) from None
+
+    @property
+    def prefix(self) -> str:
+        """What comes before a recording's path in the bucket; ends in a slash unless empty."""
+        prefix = "" if self._folder else getattr(self._objects, "prefix", None) or ""
+        return f"{prefix.strip('/')}/" if prefix else ""
+
+    def look(self, path: str) -> Stored | None:
+        """The recording of this path, None if there is none; it is not downloaded.
+
+        What it is was written down with it; where a store keeps no such notes (a folder) or
+        somebody else put it, its first bytes are read again. A file that is no recording counts
+        as none.
+        """
+        with contextlib.suppress(*_MISSING), _sentences(*_MISSING):
+            found = obstore.get(self._objects, path, options={"head": True})
+            size = found.meta["size"]
+            audio = _noted(found.attributes)
+            if audio is None:
+                with contextlib.suppress(UnusableError), self.open(path) as file:
+                    audio = inspect(file, size)
+            return Stored(path, size, audio) if audio else None
+        return None
+
+    def put(self, path: str, file: IO[bytes], size: int, audio: Audio) -> Stored:
+        """Keep a recording; returns when the store has acknowledged it.
+
+        One that is there already stays: a recording is written once, whoever comes first. A large
+        one goes in parts, which no store can make conditional: two runs write the same bytes.
+
+        Args:
+            path: Below ``recordings_url``.
+            file: Seekable.
+            size: Its bytes.
+            audio: What it is.
+
+        Returns:
+            What is there now.
+        """
+        # A folder keeps none.
+        attributes = None if self._folder else _notes(audio)
+        file.seek(0)
+        try:
+            with _sentences(AlreadyExistsError):
+                if size <= _SINGLE:
+                    data = file.read()
+                    obstore.put(self._objects, path, data, attributes=attributes, mode="create")
+                else:
+                    obstore.put(
+                        self._objects, path, file, attributes=attributes, chunk_size=_PART,
+                        use_multipart=True, max_concurrency=1,
+                    )  # fmt: skip
+        except AlreadyExistsError:
+            return self.look(path) or Stored(path, size, audio)
+        return Stored(path, size, audio)
+
+    def open(self, path: str) -> IO[bytes]:
+        """A recording to read from: in a folder the file, else a copy, large ones on disk.
+
+        Raises:
+            KeyError: There is none.
+        """
+        try:
+            with _sentences(*_MISSING):
+                if self._folder is not None:
+                    return (self._folder / path).open("rb")
+                # Not by ranges: there are servers of S3 that answer the whole to each.
+                found = obstore.get(self._objects, path)
+                copy = tempfile.SpooledTemporaryFile(_SINGLE)  # noqa: SIM115 - the caller's
+                for piece in found.stream(_PART):
+                    copy.write(piece)
+        except _MISSING:
+            raise KeyError(path) from None
+        copy.seek(0)
+        return cast("IO[bytes]", copy)
+
+    def delete(self, path: str) -> None:
+        """Forget a recording; one that isn't there is forgotten already."""
+        with contextlib.suppress(*_MISSING), _sentences(*_MISSING):
+            obstore.delete(self._objects, path)
+
+    def sign(self, path: str, hours: int) -> str:
+        """A URL by which anybody can GET a recording for so many hours. Nothing is asked for it.
+
+        It is a credential: for a request's body, never for a file, a ledger or a log.
+
+        Raises:
+            PathError: The text is no path.
+            StoreError: These credentials can't sign.
+        """
+        check_path(path)
+        if self._folder:
+            return f"{self._served_at.rstrip('/')}/{quote(path)}"
+        with _sentences():
+            store = cast("S3Store", self._objects)  # or another one that signs
+            return obstore.sign(store, "GET", path, timedelta(hours=hours))
+
+    def check(self, hours: int) -> None:
+        """Look whether a signed URL can be fetched, by whoever has it and for so long.
+
+        Puts one small object, always the same, and fetches it without credentials.
+
+        Raises:
+            StoreError: With what to do about it.
+        """
+        url = self.sign(PROBE, hours)
+        if "X-Amz-Security-Token=" in url:
+            raise StoreError(
+                "The credentials of recordings_storage are temporary (they have a session token): "
+                "a URL signed with them dies with them, after some hours, and a recording may be "
+                "fetched a day later. Give the access key of a user that may read the bucket, or "
+                "set recording_access to filename."
+            )
+        with _sentences():
+            obstore.put(self._objects, PROBE, b"Written at the start of a run.\n")
+        _fetch(url)
+
+
+def errors(config: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the settings of the store, a sentence each, without a value."""
+    options = config.get("recordings_storage") or {}
+    try:
+        parts = urlsplit(config["recordings_url"])
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in SCHEMES or parts.query or parts.fragment or "@" in parts.netloc:
+        return ["recordings_url must be one of s3://bucket/prefix, az://, gs:// and file:///folder"]
+    if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
+        return ["recordings_url must name a folder from the root on: file:///folder"]
+    if parts.scheme != "file" and not parts.netloc:
+        return [f"recordings_url lacks the bucket: {parts.scheme}://bucket/prefix"]
+    endpoints = {name: value for name, value in options.items() if "endpoint" in name}
+    problems = [
+        f"recordings_storage.{name} must be an https:// URL: recordings would travel in clear"
+        for name, value in endpoints.items()
+        if not str(value).startswith("https://") and not _is_clear(value)
+    ]
+    served_at = options.get(SERVED_AT)
+    if served_at is not None and not (parts.scheme == "file" and _is_clear(served_at)):
+        problems.append(
+            f"recordings_storage.{SERVED_AT} is for file:// and a server on this machine, such as "
+            "http://127.0.0.1:8000/recordings"
+        )
+    return problems
+
+
+def _is_clear(value: object) -> bool:
+    """Whether it is a URL of this machine, which may be http."""
+    try:
+        parts = urlsplit(str(value))
+    except ValueError:
+        return False
+    return parts.scheme == "http" and parts.hostname in _LOCAL_HOSTS
+
+
+def check_path(path: str) -> None:
+    """Refuse what no recording is called.
+
+    Raises:
+        PathError: The text is empty, or leaves the place of recordings.
+    """
+    parts = path.split("/")
+    if not path.isprintable() or any(part in {"", ".", ".."} for part in parts) or "://" in path:
+        raise PathError("is not the path of a recording")
+
+
+def _notes(audio: Audio) -> dict[str, str]:
+    """What is written down with a recording; the channels and seconds for ``look``."""
+    return {
+        "Content-Type": audio.content_type,
+        "Cache-Control": CACHE,
+        "channels": str(audio.channels),
+        "seconds": str(audio.seconds),
+    }
+
+
+def _noted(attributes: Mapping[Any, str]) -> Audio | None:
+    """What was written down with a recording."""
+    notes = {str(name).lower(): value for name, value in attributes.items()}
+    try:
+        return Audio(
+            _CONTAINERS[notes["content-type"]], int(notes["channels"]), float(notes["seconds"])
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _fetch(url: str) -> None:
+    """GET the first byte, as a stranger; a signed URL answers nothing else (a HEAD is refused)."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = True
+            answer = session.get(
+                url, headers={"Range": "bytes=0-0"}, timeout=_SECONDS, allow_redirects=False
+            )
+            status = answer.status_code
+    except requests.RequestException:
+        raise StoreError(
+            "A recording's signed URL can't be fetched from here: check that the store of "
+            "recordings can be reached from outside: the vendor must, too."
+        ) from None
+    if status not in {200, 206}:
+        raise StoreError(
+            f"A recording's signed URL is answered with HTTP {status}: check that the credentials "
+            "of recordings_storage may read, and the store's region and policy. The vendor could "
+            "not fetch a recording."
+        )
+
+
+@contextlib.contextmanager
+def _sentences(*expected: type[Exception]) -> Iterator[None]:
+    """Turn whatever the store answers into a sentence that quotes nothing of it."""
+    try:
+        yield
+    except expected:
+        raise
+    except (BaseError, OSError, ValueError, NotImplementedError) as error:
+        if isinstance(error, InvalidPathError) or "parse path" in str(error):
+            raise PathError("is not the path of a recording") from None
+        raise StoreError(f"The store of recordings {_refusal(error)}.") from None
+
+
+def _refusal(error: Exception) -> str:
+    told = str(error)
+    for words, advice in _REFUSALS.items():
+        if re.search(words, told):
+            return advice
+    return f"failed ({type(error).__name__}): run again later"
