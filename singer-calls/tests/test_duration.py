@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,12 @@ def test_every_spelling_of_a_duration_is_the_same_number(n):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(74.9, 74), ("74.9", 74), ("01:14", 74), ("100:00:00", 360_000), ("0", 0), ("1e2", 100)],
+    [
+        *((74.9, 74), ("74.9", 74), (Decimal("74.9"), 74), ("74.", 74), (Decimal("1e2"), 100)),
+        *(("01:14", 74), ("90:00", 5400), ("00:08:10", 490), ("0:00:05", 5)),
+        *(("00:08:10.999", 490), ("00:08:10,5", 490), ("100:00:00", 360_000), ("99:59", 5999)),
+        *(("PT8M10S", 490), ("PT1H", 3600), ("pt490.9s", 490), ("0", 0), ("1e2", 100)),
+    ],
 )
 def test_parts_of_a_second_are_cut(value, expected):
     """Whole seconds, never rounded up: a second may be paid."""
@@ -41,8 +48,25 @@ def test_parts_of_a_second_are_cut(value, expected):
         "12:5",
         "nan",
         float("inf"),
+        float("nan"),
         10**30,
+        1769851800,
+        -0.5,
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        Decimal("1e999999999"),
         "1 s",
+        "1_2",
+        "1e1000000",
+        "9" * 100_000,
+        "0" * 100_000,
+        "\u0661\u0662",
+        "1:60",
+        "0:61:00",
+        "00:08:10 PM",
+        "PT",
+        "P1M",
+        "12,5",
     ],
 )
 def test_what_is_no_duration_is_a_value_error(value):

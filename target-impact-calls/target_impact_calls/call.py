@@ -14,6 +14,8 @@ from singer_calls.deliver.local import Local
 from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.parameters import (
     DIGITS,
+    DURATION,
+    MONEY,
     NUMBER,
     WHOLE,
     Kind,
@@ -21,10 +23,12 @@ from singer_calls.deliver.parameters import (
     Written,
     choice,
     given,
+    ignored,
+    in_identity,
+    is_blank,
     named,
     scalar,
     text,
-    unknown_names,
     url,
     write,
 )
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY = "CallSessionId"
+CAMPAIGN = "CampaignId"
 ANSWER = "ANSWER"
 FAILURE = "FAILURE"
 CANCEL = "CANCEL"
@@ -90,9 +95,9 @@ _HANG_UP_WORDS = frozenset(map(_fold, _HANG_UPS))
 _NOT_FINAL_WORDS = frozenset(map(_fold, _NOT_FINAL))
 
 _SHORT = text(64)
-_EVENT_DATE = Kind("ISO 8601 date-time; bare times are in `timezone`", scalar)
-_CALLER = Kind("phone number, sent as E.164; at most 64 characters", _SHORT.write)
-_CALLED = Kind("phone number, sent as national digits (10 in the US)", scalar)
+_EVENT_DATE = Kind("ISO 8601 date-time; bare times are in `timezone`", scalar, in_identity)
+_CALLER = Kind("phone number, sent as E.164; at most 64 characters", _SHORT.write, in_identity)
+_CALLED = Kind("phone number, sent as national digits (10 in the US)", scalar, in_identity)
 _LIST = Kind("text, or a list of texts", lambda value: ",".join(map(scalar, _items(value))))
 
 
@@ -107,12 +112,12 @@ def _country(value: object) -> str:
     return code
 
 
-_COUNTRY = Kind("ISO 3166 alpha-2 code; by default that of the number", _country)
+_COUNTRY = Kind("ISO 3166 alpha-2 code; by default that of the number", _country, in_identity)
 _SESSION = "Id of the call in the source: our key, a call is sent once under it"
 
 # In the order of the vendor's documented request.
 PARAMETERS = (
-    Parameter("CampaignId", WHOLE, "Program", required=True, setting="campaign_id"),
+    Parameter(CAMPAIGN, WHOLE, "Program", required=True, setting="campaign_id"),
     Parameter("MediaId", WHOLE, "Partner or media source", required=True, setting="media_id"),
     Parameter("EventDate", _EVENT_DATE, "When the call took place; or `NOW`", required=True),
     Parameter("ActionTrackerId", WHOLE, "Event type", required=True, setting="action_tracker_id"),
@@ -120,10 +125,10 @@ PARAMETERS = (
     Parameter(KEY, text(), _SESSION, required=True),
     Parameter("CallerId", _CALLER, "The caller's number", required=True),
     Parameter("CalledPhoneNumber", _CALLED, "The number that received the call", required=True),
-    Parameter("CallDuration", WHOLE, "Whole call, seconds", required=True),
+    Parameter("CallDuration", DURATION, "Whole call, seconds", required=True),
     Parameter(
         "TalkDuration",
-        WHOLE,
+        DURATION,
         "Talk, seconds; by default `CallDuration` when answered, else 0",
         required=True,
     ),
@@ -141,7 +146,7 @@ PARAMETERS = (
     Parameter("RepeatCaller", text(), "Repeat or new caller"),
     Parameter("PhoneType", choice("Landline", "Mobile"), "Of the caller", decoration=True),
     Parameter("CallRecording", url("https", "http"), "Recording", decoration=True),
-    Parameter("IvrDuration", WHOLE, "Time in the IVR tree, seconds"),
+    Parameter("IvrDuration", DURATION, "Time in the IVR tree, seconds"),
     Parameter("Keypresses", _LIST, "Keys pressed during the call"),
     Parameter("Key1", text(), "First key pressed"),
     Parameter("Key2", text(), "Second key pressed"),
@@ -151,7 +156,7 @@ PARAMETERS = (
     Parameter("OptInSms", text(), "Whether the caller opted in to SMS"),
     Parameter("UserAgent", text(), "User agent of the conversion's generator"),
     Parameter("DispositionName", text(), "Name of the conversion event"),
-    Parameter("SaleAmount", NUMBER, "Amount of the sale, if there was one"),
+    Parameter("SaleAmount", MONEY, "Amount of the sale, if there was one"),
     Parameter("ReferenceId", NUMBER, "The customer's disposition code"),
     *(
         Parameter(f"CustomConversionEvent{n}{part}", text(), f"{part} {n} on conversion events")
@@ -166,6 +171,8 @@ PARAMETERS = (
         for n in (1, 2, 3)
     ),
 )
+
+PLACE = tuple(one for one in PARAMETERS if one.name in {CAMPAIGN, KEY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,21 +209,49 @@ class Writer:
             InvalidCallError: The record can't become a call.
         """
         values = given(PARAMETERS, record, self.settings)
-        remarks = [
-            f"{name} is no parameter of impact.com: ignored"
-            for name in unknown_names(PARAMETERS, record)
-        ]
+        remarks = ignored("impact.com", PARAMETERS, record)
         status = self._status(values)
         if status is None:
             remarks.append(f"CallStatus is missing or no known word: sent as {FAILURE}")
         values["CallStatus"] = status or FAILURE
         values.setdefault("TalkDuration", values.get("CallDuration") if status == ANSWER else 0)
-        if "EventDate" in values:
-            values["EventDate"] = self._moment(values["EventDate"])
-        self._caller(values)
-        self._called(values)
+        moment = self._moment(values)
+        caller = self._caller(values)
+        called = self._called(values)
         written = write(PARAMETERS, values)
-        return replace(written, remarks=(*remarks, *written.remarks))
+        numbers = {"CallerId": caller, "CalledPhoneNumber": called}
+        return replace(
+            written,
+            remarks=(*remarks, *written.remarks),
+            canonical=(
+                *written.canonical,
+                *(f"{name}=+{number.calling_code}" for name, number in numbers.items() if number),
+            ),
+            key=written.values[KEY],
+            campaign=str(written.values[CAMPAIGN]),
+            moment=moment,
+            caller=caller.e164[1:] if caller else None,
+            withheld=caller is None,
+            called=called.e164[1:] if called else None,
+            duration=written.values["CallDuration"],
+        )
+
+    def place(self, record: Mapping[str, Any]) -> tuple[str, str, int | None]:
+        """Which call this is, also when it can't be written.
+
+        Returns:
+            Campaign, key and moment (UTC seconds, None when it can't be read).
+
+        Raises:
+            InvalidCallError: Campaign or key can't be read.
+        """
+        values = given(PLACE, record, self.settings)
+        written = write(PLACE, values).values
+        try:
+            moment = self._moment(values | {"EventDate": record.get("EventDate")})
+        except InvalidCallError:
+            moment = None
+        return str(written[CAMPAIGN]), written[KEY], moment
 
     def _status(self, values: Mapping[str, Any]) -> str | None:
         word = _fold(named("CallStatus", scalar, values.get("CallStatus", "")))
@@ -227,35 +262,41 @@ class Writer:
                 "CallStatus",
             )
         if word in _HANG_UP_WORDS and word not in self.words:
-            talked = named("TalkDuration", WHOLE.write, values.get("TalkDuration", 0))
+            talked = named("TalkDuration", DURATION.write, values.get("TalkDuration", 0))
             return ANSWER if talked else CANCEL
         return self.words.get(word) or _BY_WORD.get(word)
 
-    def _moment(self, value: object) -> str:
+    def _moment(self, values: dict[str, Any]) -> int | None:
         # "Alternatively, submit NOW" (vendor docs, Log call data).
-        if value == "NOW":
-            return value
-        return self.local.moment("EventDate", value).isoformat(timespec="seconds")
+        if is_blank(values.get("EventDate")) or values["EventDate"] == "NOW":
+            return None
+        moment = self.local.moment("EventDate", values["EventDate"])
+        values["EventDate"] = moment.isoformat(timespec="seconds")
+        return int(moment.timestamp())
 
-    def _caller(self, values: dict[str, Any]) -> None:
+    def _caller(self, values: dict[str, Any]) -> phone.Phone | None:
         caller = values.get("CallerId")
         if caller is not None and not phone.is_withheld(caller):
             number = self._number(values, "CallerId", "CallerPhoneNumberCountry")
             # impact.com matches conversions by it, so it has one form for good.
             values["CallerId"] = number.e164
-        elif values["CallStatus"] != UNKNOWN_CALLERID:
+            return number
+        if values["CallStatus"] != UNKNOWN_CALLERID:
             raise InvalidCallError(
                 "the caller's number is missing or withheld: filter such calls, or map "
                 f"CallStatus to {UNKNOWN_CALLERID} and CallerId to a word such as anonymous",
                 "CallerId",
             )
+        return None
 
-    def _called(self, values: dict[str, Any]) -> None:
-        if "CalledPhoneNumber" in values:
-            number = self._number(values, "CalledPhoneNumber", "CalledPhoneNumberCountry")
-            # Documented are only the 10 digits of the US. What other countries' numbers look
-            # like is unknown: national digits beside their country say the same, everywhere.
-            values["CalledPhoneNumber"] = number.national
+    def _called(self, values: dict[str, Any]) -> phone.Phone | None:
+        if "CalledPhoneNumber" not in values:
+            return None
+        number = self._number(values, "CalledPhoneNumber", "CalledPhoneNumberCountry")
+        # Documented are only the 10 digits of the US. What other countries' numbers look like is
+        # unknown: national digits beside their country say the same, everywhere.
+        values["CalledPhoneNumber"] = number.national
+        return number
 
     def _number(self, values: dict[str, Any], name: str, country_name: str) -> phone.Phone:
         country = named(country_name, _country, values.get(country_name, self.local.country))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from singer_calls.deliver.identity import WITHHELD
 from singer_calls.deliver.outcome import InvalidCallError
 from target_impact_calls.call import PARAMETERS, STATUSES, Writer
 
@@ -221,13 +222,27 @@ def test_talk_time_is_that_of_the_call_when_answered_else_none(word, talked):
     assert write(record | {"CallStatus": word})["TalkDuration"] == talked
 
 
-@pytest.mark.parametrize("value", [180, "180", Decimal(180), Decimal("180.0"), "180.0", " 180"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        180,
+        "180",
+        Decimal(180),
+        Decimal("180.9"),
+        180.0,
+        "180.9",
+        " 180",
+        "00:03:00",
+        "3:00",
+        "PT3M",
+    ],
+)
 def test_a_duration_is_whole_seconds_however_written(value):
-    """Numbers, text and integral decimals."""
+    """Numbers, text and clocks; parts of a second are cut."""
     assert write(RECORD | {"CallDuration": value})["CallDuration"] == 180
 
 
-@pytest.mark.parametrize("value", [-1, "-1", Decimal("1.5"), "1.5", "00:03:00", True, [180]])
+@pytest.mark.parametrize("value", [-1, "-1", "1_2", "1e1000000", "3 min", True, [180], "9" * 5000])
 def test_any_other_duration_is_refused(value):
     """Seconds are paid for: none are guessed."""
     refused = refusal(RECORD | {"CallDuration": value})
@@ -355,6 +370,83 @@ def test_fields_that_are_no_parameter_are_remarked_by_name():
     written = Writer.of(SETTINGS).write(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
     assert written.remarks == ("utm_source is no parameter of impact.com: ignored",)
     assert "utm_source" not in written.values
+
+
+def canonical(record, settings=SETTINGS):
+    return Writer.of(settings).write(record).canonical
+
+
+def test_a_call_says_who_it_is():
+    """Moment, numbers and duration as values, whatever their spelling."""
+    written = Writer.of(SETTINGS).write(RECORD | {"CallSessionId": 5, "CallDuration": "00:03:00"})
+    assert (written.key, written.campaign) == ("5", "1000")
+    assert written.moment == 1789109732
+    assert (written.caller, written.called) == ("18055550100", "18055551234")
+    assert (written.withheld, written.duration) == (False, 180)
+    identity = written.identity
+    assert identity == Writer.of(SETTINGS).write(RECORD).identity
+    assert None not in (identity.moment, identity.caller, identity.called)
+
+
+def test_a_withheld_caller_and_an_unknown_moment_are_said():
+    """Neither has digits or seconds."""
+    record = RECORD | {"CallStatus": "UNKNOWN_CALLERID", "CallerId": "anonymous"}
+    written = Writer.of(SETTINGS).write(record | {"EventDate": "NOW"})
+    assert (written.moment, written.caller, written.withheld) == (None, None, True)
+    assert written.identity.caller == WITHHELD
+
+
+def test_what_says_the_same_is_the_same():
+    """Other spellings, another zone's offset, a signature in a URL: nothing has changed."""
+    record = RECORD | {"SaleAmount": "12.50", "CallRecording": "https://a.example/1?sig=a"}
+    other = record | {
+        "EventDate": "2026-09-11T06:55:32Z",
+        "CallDuration": "00:03:00",
+        "CalledPhoneNumber": "+18055551234",
+        "CampaignId": "1000.0",
+        "SaleAmount": 12.5,
+        "CallStatus": "Answered",
+        "CallRecording": "https://a.example/1?sig=b#t=1",
+        "utm_source": "x",
+    }
+    assert canonical(other) == canonical(record)
+    assert Writer.of(SETTINGS).write(other).identity == Writer.of(SETTINGS).write(record).identity
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"SaleAmount": 12},
+        {"CallStatus": "CANCEL"},
+        {"TalkDuration": 121},
+        {"City": "Oxnard"},
+        {"CallRecording": "https://a.example/2"},
+        {"CalledPhoneNumber": "+448055551234"},
+    ],
+)
+def test_what_says_something_else_is_not_the_same(change):
+    """A refused call is tried again when what would be sent has changed."""
+    assert canonical(RECORD | change) != canonical(RECORD)
+
+
+def test_no_canonical_form_holds_a_number_or_a_query():
+    """A hash over few possible numbers leads back to them."""
+    record = RECORD | {"CallRecording": "https://a.example/1?sig=secret"}
+    said = repr(canonical(record))
+    assert "5550100" not in said
+    assert "5551234" not in said
+    assert "secret" not in said
+
+
+def test_a_call_that_can_t_be_written_still_says_which_it_is():
+    """A source that masks numbers after some days makes no new calls."""
+    writer = Writer.of(SETTINGS)
+    wrong = RECORD | {"CallerId": "805555XXXX", "CallDuration": None, "CallStatus": "Ringing"}
+    written = writer.write(RECORD)
+    assert writer.place(wrong) == (written.campaign, written.key, written.moment)
+    assert writer.place(wrong | {"EventDate": "?"}) == (written.campaign, written.key, None)
+    with pytest.raises(InvalidCallError):
+        writer.place(RECORD | {"CallSessionId": None})
 
 
 json_values = st.recursive(

@@ -194,7 +194,7 @@ def test_the_readme_s_mapping_makes_a_call_of_an_invox_record(run, sandbox):
     }
     calling = record | {"call_id": 1284412, "status": "Calling"}
     types = {"duration": {"type": ["integer", "null"]}}
-    done = run([record, calling], types=types, default_country="RO", media_id=..., **mapping)
+    done = run([record, calling], types=types, media_id=..., **mapping)
     assert done.code == 0
     (sent,) = (entry["form"] for entry in sandbox.journal("impact"))
     assert (sent["CallSessionId"], sent["MediaId"]) == ("invox:1284411", "10000")

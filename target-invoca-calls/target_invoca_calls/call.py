@@ -20,11 +20,12 @@ from singer_calls.deliver.parameters import (
     Written,
     choice,
     given,
+    ignored,
+    in_identity,
     is_blank,
     named,
     scalar,
     text,
-    unknown_names,
     url,
     write,
 )
@@ -103,10 +104,15 @@ def _custom_data(value: object) -> list[dict[str, Any]]:
     return _named_once([(name, scalar(v)) for name, v in _pairs(value) if not is_blank(v)])
 
 
-_START = Kind("date and time, sent as ISO 8601; bare times are in `timezone`", scalar)
-_NUMBER = Kind("phone number, sent as E.164", scalar)
-_SIGNALS = Kind("object of name and truth, or list of `name` and `value`", _signals)
-_CUSTOM = Kind("object of name and value, or list of `name` and `value`", _custom_data)
+def _canonical(pairs: list[dict[str, Any]]) -> str:
+    by_name = {pair["name"].casefold(): pair["value"] for pair in pairs}
+    return json.dumps(by_name, sort_keys=True)
+
+
+_START = Kind("date and time, sent as ISO 8601; bare times are in `timezone`", scalar, in_identity)
+_NUMBER = Kind("phone number, sent as E.164", scalar, in_identity)
+_SIGNALS = Kind("object of name and truth, or list of `name` and `value`", _signals, _canonical)
+_CUSTOM = Kind("object of name and value, or list of `name` and `value`", _custom_data, _canonical)
 
 # In the order of the vendor's documented requests.
 CALL = (
@@ -158,6 +164,7 @@ BESIDE_CALL = (
     Parameter("custom_data", _CUSTOM, "Partner (API) names, which must exist at Invoca"),
 )
 PARAMETERS = (*CALL, *BESIDE_CALL)
+PLACE = tuple(one for one in CALL if one.name in {CAMPAIGN, KEY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,32 +191,70 @@ class Writer:
             InvalidCallError: The record can't become a call.
         """
         values = given(PARAMETERS, record, self.settings)
-        if KEY in values:
-            prefix = self.settings.get("call_prefix") or ""
-            values[KEY] = prefix + named(KEY, scalar, values[KEY])
-        if "start_time" in values:
-            # Of the documented formats the only one that leaves no doubt about the zone; with
-            # dashes, as a client in use sends it, where the documents' examples have slashes.
-            start = self.local.moment("start_time", values["start_time"])
-            values["start_time"] = start.isoformat(timespec="milliseconds")
-        for name in NUMBERS:
-            if name in values:
-                values[name] = self._number(name, values[name])
-        call = write(CALL, values).values
-        if not any(name in call for name in _RECORDINGS):
+        self._prefix(values)
+        moment = self._moment(values)
+        numbers = {name: self._number(name, values) for name in NUMBERS if name in values}
+        call = write(CALL, values)
+        if not any(name in call.values for name in _RECORDINGS):
             raise InvalidCallError(
                 "is missing: Invoca takes no call without a recording; filter such calls, or map "
                 "recording_url or recording_filename",
                 "recording_url",
             )
-        beside = {name: pairs for name, pairs in write(BESIDE_CALL, values).values.items() if pairs}
-        unknown = unknown_names(PARAMETERS, record)
+        beside = write(BESIDE_CALL, values)
+        called, caller = (numbers[name] for name in NUMBERS)
         return Written(
-            {"call": call, **beside},
-            tuple(f"{name} is no parameter of Invoca: ignored" for name in unknown),
+            {
+                "call": call.values,
+                **{name: pairs for name, pairs in beside.values.items() if pairs},
+            },
+            remarks=tuple(ignored("Invoca", PARAMETERS, record)),
+            canonical=(
+                *call.canonical,
+                *beside.canonical,
+                *(f"{name}=+{number.calling_code}" for name, number in numbers.items()),
+            ),
+            key=call.values[KEY],
+            campaign=str(call.values[CAMPAIGN]),
+            moment=moment,
+            caller=caller.e164[1:],
+            called=called.e164[1:],
         )
 
-    def _number(self, name: str, value: object) -> str:
+    def place(self, record: Mapping[str, Any]) -> tuple[str, str, int | None]:
+        """Which call this is, also when it can't be written.
+
+        Returns:
+            Campaign, key and moment (UTC seconds, None when it can't be read).
+
+        Raises:
+            InvalidCallError: Campaign or key can't be read.
+        """
+        values = given(PLACE, record, self.settings)
+        self._prefix(values)
+        written = write(PLACE, values).values
+        try:
+            moment = self._moment({"start_time": record.get("start_time")})
+        except InvalidCallError:
+            moment = None
+        return str(written[CAMPAIGN]), written[KEY], moment
+
+    def _prefix(self, values: dict[str, Any]) -> None:
+        if KEY in values:
+            prefix = self.settings.get("call_prefix") or ""
+            values[KEY] = prefix + named(KEY, scalar, values[KEY])
+
+    def _moment(self, values: dict[str, Any]) -> int | None:
+        if is_blank(values.get("start_time")):
+            return None
+        # Of the documented formats the only one that leaves no doubt about the zone; with
+        # dashes, as a client in use sends it, where the documents' examples have slashes.
+        start = self.local.moment("start_time", values["start_time"])
+        values["start_time"] = start.isoformat(timespec="milliseconds")
+        return int(start.timestamp())
+
+    def _number(self, name: str, values: dict[str, Any]) -> phone.Phone:
+        value = values[name]
         if phone.is_withheld(value):
             raise InvalidCallError("is withheld: filter such calls, Invoca needs a number", name)
         number = self.local.number(name, value)
@@ -220,4 +265,5 @@ class Writer:
                 "filter such calls, or ask Invoca and set allow_other_countries",
                 name,
             )
-        return number.e164
+        values[name] = number.e164
+        return number

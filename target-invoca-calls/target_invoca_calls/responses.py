@@ -75,11 +75,11 @@ def _created(answer: Answer, _now: float) -> Outcome:
 
 
 def _pending(answer: Answer, _now: float) -> Outcome:
-    return Duplicate("Invoca had already received the call", reference=_cuid(answer))
+    return Duplicate("Invoca had already received the call", _cuid(answer), claim="received")
 
 
 def _used(answer: Answer, _now: float) -> Outcome:
-    return Duplicate("Invoca already has a call with this id", reference=_cuid(answer))
+    return Duplicate("Invoca already has a call with this id", _cuid(answer), claim="used")
 
 
 def _forbidden(answer: Answer, _now: float) -> Outcome:

@@ -316,6 +316,54 @@ def test_fields_that_are_no_parameter_are_remarked_by_name():
     assert "utm_source" not in str(written.values)
 
 
+def canonical(record, settings=SETTINGS):
+    return Writer.of(settings).write(record).canonical
+
+
+def test_a_call_says_who_it_is():
+    """The customer is the caller, whatever the direction."""
+    written = Writer.of(SETTINGS | {"call_prefix": "invox:"}).write(RECORD)
+    assert (written.key, written.campaign) == ("invox:1284411", "85")
+    assert written.moment == 1789109732
+    assert (written.caller, written.called) == ("442079460018", "18885551212")
+    assert (written.withheld, written.duration) == (False, None)
+
+
+def test_what_says_the_same_is_the_same():
+    """Other spellings, the order of signals, a signature in a URL: nothing has changed."""
+    record = RECORD | {"signals": {"Sale": True, "Quote": 0}, "custom_data": {"a": 1, "b": 2}}
+    other = record | {
+        "start_time": "2026-09-11T06:55:32Z",
+        "destination_phone_number": 8885551212,
+        "advertiser_campaign_id_from_network": 85.0,
+        "signals": [{"name": "quote", "value": "No"}, {"name": "sale"}],
+        "custom_data": {"B": "2", "a": 1.0},
+        "recording_url": "https://recordings.example/1.wav?X-Amz-Signature=b",
+    }
+    assert canonical(other) == canonical(record)
+    assert canonical(RECORD) != canonical(record)
+    assert canonical(record | {"custom_data": {"a": 1, "b": 3}}) != canonical(record)
+
+
+def test_no_canonical_form_holds_a_number_or_a_query():
+    """A hash over few possible numbers leads back to them."""
+    said = repr(canonical(RECORD | {"recording_url": "https://r.example/1.wav?sig=secret"}))
+    assert "5551212" not in said
+    assert "9460018" not in said
+    assert "secret" not in said
+
+
+def test_a_call_that_can_t_be_written_still_says_which_it_is():
+    """A source that masks numbers after some days makes no new calls."""
+    writer = Writer.of(SETTINGS | {"call_prefix": "invox:"})
+    written = writer.write(RECORD)
+    wrong = RECORD | {"calling_phone_number": "805555XXXX", "recording_url": None}
+    assert writer.place(wrong) == (written.campaign, written.key, written.moment)
+    assert writer.place(wrong | {"start_time": "?"}) == (written.campaign, written.key, None)
+    with pytest.raises(InvalidCallError):
+        writer.place(RECORD | {"external_call_unique_id": None})
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -60,6 +60,12 @@ def test_a_status_means_what_the_documents_say(kind, statuses):
     assert {s for s in TABLE if isinstance(read(s), kind)} == statuses
 
 
+def test_a_known_key_is_a_claim_that_the_ledger_judges():
+    """202 says that it is being processed, 409 that it is taken."""
+    assert read(202).claim == "received"
+    assert read(409).claim == "used"
+
+
 def test_the_cuid_is_kept():
     """Whichever answer brings it."""
     assert read(201, b'{\n  "cuid": "<NEW_CUID>"\n}') == Accepted(reference="<NEW_CUID>")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 
 class InvalidCallError(ValueError):
@@ -63,9 +64,16 @@ class Accepted(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Duplicate(Outcome):
-    """The vendor already had the call: delivered earlier, not sent again."""
+    """The vendor already had the call: delivered earlier, not sent again.
+
+    Attributes:
+        reference: The vendor's own id of it, if it gave one.
+        claim: What the vendor says without proof that it is ours: ``received``, it is being
+            processed; ``used``, the id is taken. The ledger decides. ``""``: it is.
+    """
 
     reference: str | None = None
+    claim: Literal["", "received", "used"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from singer_calls.deliver.identity import WITHHELD, Identity, mark
 from singer_calls.deliver.outcome import InvalidCallError
+from singer_calls.values.duration import seconds
+from singer_calls.values.numbers import decimal, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,8 +24,14 @@ _T = TypeVar("_T")
 
 _WHOLE = re.compile(r"(\d{1,16})(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,16}(\.\d{1,16})?", re.ASCII)
+_AMOUNT = re.compile(r"-?\d{1,16}(\.\d{1,40})?", re.ASCII)
 _DIGITS = re.compile(r"\d{1,16}", re.ASCII)
+_URL_END = re.compile(r"[?#]")
 _LARGEST_EXPONENT = 16
+_LARGEST_INT = 10**40
+_CENT = Decimal("0.01")
+_NAMES_SHOWN = 5  # unknown names in a remark
+_NAME_SHOWN = 60  # characters of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +41,17 @@ class Kind:
     Attributes:
         says: The rule in words, for the README.
         write: From a record's value to the wire's; raises ``InvalidCallError`` with the reason.
+        canonical: From the wire's value to the text that tells whether the call has changed.
     """
 
     says: str
     write: Callable[[Any], Any]
+    canonical: Callable[[Any], str] = str
+
+
+def in_identity(_: object) -> str:
+    """``Kind.canonical`` of what the call's identity compares by rules of its own."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +78,43 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A call as it goes over the wire.
+    """A call as it goes over the wire, and who it is.
 
     Attributes:
         values: By parameter, in the documented order.
         remarks: What was left out or guessed, in words for the log, without values.
+        canonical: ``name=value`` of each parameter in a form that says the same of the same call
+            for good: no phone number but its calling code, no query of a URL, and no moment (the
+            identity has it).
+        key: The call's own key at the vendor.
+        campaign: The campaign at the vendor.
+        moment: When the call took place, UTC seconds since the epoch; None when nobody said.
+        caller: Digits of the caller's number, None when withheld or missing.
+        withheld: Whether the caller withheld the number.
+        called: Digits of the number called.
+        duration: Of the whole call, seconds; None where the vendor has no such parameter.
     """
 
     values: dict[str, Any]
     remarks: tuple[str, ...] = ()
+    canonical: tuple[str, ...] = ()
+    key: str = ""
+    campaign: str = ""
+    moment: int | None = None
+    caller: str | None = None
+    withheld: bool = False
+    called: str | None = None
+    duration: int | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What stays the same of the call, whatever it is called."""
+        length = () if self.duration is None else (self.duration,)
+        return Identity(
+            moment=self.moment,
+            caller=WITHHELD if self.withheld else mark(self.caller),
+            called=mark(self.called, *length),
+        )
 
 
 def is_blank(value: object) -> bool:
@@ -97,6 +141,23 @@ def unknown_names(parameters: Iterable[Parameter], record: Mapping[str, Any]) ->
     return [name for name in record if name not in known and not name.startswith("_sdc_")]
 
 
+def ignored(vendor: str, parameters: Iterable[Parameter], record: Mapping[str, Any]) -> list[str]:
+    """At most one remark on the record's fields that are no parameter of the vendor."""
+    names = unknown_names(parameters, record)
+    if not names:
+        return []
+    shown = ", ".join(shown_name(name) for name in names[:_NAMES_SHOWN])
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    verb = "is no parameter" if len(names) == 1 else "are no parameters"
+    return [f"{shown}{more} {verb} of {vendor}: ignored"]
+
+
+def shown_name(name: str) -> str:
+    """A name that the data chose, fit for a log line: printable ASCII, not longer than a line."""
+    cut = f"{name[:_NAME_SHOWN]}..." if len(name) > _NAME_SHOWN else name
+    return cut.encode("unicode_escape").decode()
+
+
 def write(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Written:
     """Write each parameter that has a value.
 
@@ -104,19 +165,23 @@ def write(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Written
         InvalidCallError: A required one is missing, or one holds what it may not.
     """
     written: dict[str, Any] = {}
+    canonical: list[str] = []
     remarks: list[str] = []
     for parameter in parameters:
         name = parameter.name
         if parameter.required and name not in values:
             raise InvalidCallError(_missing(parameter), name)
+        if name not in values:
+            continue
         try:
-            if name in values:
-                written[name] = named(name, parameter.kind.write, values[name])
+            written[name] = named(name, parameter.kind.write, values[name])
         except InvalidCallError as error:
             if not parameter.decoration:
                 raise
             remarks.append(f"{name} {error.reason}: left out")
-    return Written(written, tuple(remarks))
+        else:
+            canonical.append(f"{name}={parameter.kind.canonical(written[name])}")
+    return Written(written, tuple(remarks), tuple(canonical))
 
 
 def named(name: str, function: Callable[[Any], _T], value: object) -> _T:
@@ -128,7 +193,7 @@ def named(name: str, function: Callable[[Any], _T], value: object) -> _T:
     try:
         return function(value)
     except InvalidCallError as error:
-        raise InvalidCallError(error.reason, error.field or name) from None
+        raise type(error)(error.reason, error.field or name) from None
 
 
 def _missing(parameter: Parameter) -> str:
@@ -139,23 +204,33 @@ def _missing(parameter: Parameter) -> str:
 def scalar(value: object) -> str:
     """One value as text: numbers without an exponent, truth as ``true`` and ``false``.
 
+    A whole number has no point, and 0.1 + 0.2 is 0.3; a text stays as it is.
+
     Raises:
         InvalidCallError: It is a list, an object, or no text that can be sent.
     """
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
-        value = Decimal(str(value))
-    if isinstance(value, Decimal):
-        if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT:
-            raise InvalidCallError("is a number out of bounds")
-        return format(value, "f")
+    if isinstance(value, (float, Decimal)):
+        return _number_text(value)
     if not isinstance(value, (str, int)):
         raise InvalidCallError("must be a single value, not a list or an object")
+    if isinstance(value, int) and abs(value) >= _LARGEST_INT:
+        raise InvalidCallError("is a number out of bounds")
     text = str(value).strip()
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidCallError("holds a character that can't be sent: NUL or half a pair")
     return text
+
+
+def _number_text(value: float | Decimal) -> str:
+    exact = decimal(value)
+    if not exact.is_finite() or abs(exact.adjusted()) > _LARGEST_EXPONENT:
+        raise InvalidCallError("is a number out of bounds")
+    written = format(decimal(whole(exact)), "f")
+    if len(written) > 3 * _LARGEST_EXPONENT:
+        raise InvalidCallError("is a number out of bounds")
+    return written
 
 
 def text(limit: int | None = None) -> Kind:
@@ -185,16 +260,30 @@ def _whole(value: object) -> int:
     return int(_matching(_WHOLE, says)(value).partition(".")[0])
 
 
+def _duration(value: object) -> int:
+    try:
+        return seconds(value)
+    except ValueError:
+        raise InvalidCallError("must be a duration: seconds, or a clock such as 00:08:10") from None
+
+
+def _money(value: object) -> str:
+    amount = Decimal(_matching(_AMOUNT, "an amount, such as 12.50")(value))
+    return scalar(amount.quantize(_CENT, ROUND_HALF_UP))
+
+
 WHOLE = Kind("whole number", _whole)
 NUMBER = Kind("number", _matching(_NUMBER, "a number"))
+MONEY = Kind("amount, at most 2 decimal places", _money)
+DURATION = Kind("duration: seconds (parts are cut), or a clock such as 00:08:10", _duration)
 DIGITS = Kind("digits", _matching(_DIGITS, "digits only"))
 
 
 def url(*schemes: str) -> Kind:
-    """An absolute URL of one of these schemes."""
+    """An absolute URL of one of these schemes; its query may hold a signature that expires."""
     says = f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-    pattern = re.compile(rf"(?:{'|'.join(schemes)})://[^\s/]\S*", re.IGNORECASE)
-    return Kind(says, _matching(pattern, says))
+    pattern = re.compile(rf"(?:{'|'.join(schemes)})://[^\s/?#]\S*", re.IGNORECASE)
+    return Kind(says, _matching(pattern, says), lambda value: _URL_END.split(value, 1)[0])
 
 
 def choice(*words: str) -> Kind:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from singer_calls.values.numbers import whole
+
 _SPELLINGS = {
     "true": True,
     "1": True,
@@ -18,7 +22,9 @@ def boolean(value: object) -> bool:
     Raises:
         ValueError: The value is none of these.
     """
+    if isinstance(value, (float, Decimal)):
+        value = whole(value)  # a database's numeric 1.0
     try:
         return _SPELLINGS[str(value).strip().lower()]
-    except KeyError:
+    except (KeyError, ValueError):  # ValueError: an int of thousands of digits
         raise ValueError("not a boolean") from None

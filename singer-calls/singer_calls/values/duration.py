@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})")
-_LONGEST = 2**53  # what JSON readers keep exactly
+from singer_calls.values.numbers import decimal
+
+_NUMBER = re.compile(r"\d{1,16}(\.\d{0,40})?(e\+?\d{1,2})?", re.ASCII | re.IGNORECASE)
+_CLOCK = re.compile(r"(?:(\d{1,4}):(?=[0-5]\d:))?(\d{1,5}):([0-5]\d)(?:[.,]\d{1,9})?", re.ASCII)
+_ISO = re.compile(
+    r"PT(?=\d)(?:(\d{1,4})H)?(?:(\d{1,5})M)?(?:(\d{1,7})(?:[.,]\d{1,9})?S)?",
+    re.ASCII | re.IGNORECASE,
+)
+_LONGEST = 31 * 24 * 3600  # an epoch in the place of a duration is none
 
 
 def seconds(value: object) -> int:
-    """A duration as whole seconds.
+    """A duration as whole seconds; parts of a second are cut, since seconds are paid for.
 
     Args:
-        value: A number of seconds (``74``, ``74.6``, ``"74"``; parts of a second are cut), or a
-            clock (``"01:14"``, ``"00:01:14"``).
+        value: A number of seconds (``74``, ``74.6``, ``"74"``), a clock (``"01:14"``,
+            ``"00:01:14"``, ``"00:01:14.250"``) or ISO 8601 (``"PT1M14S"``).
 
     Raises:
-        ValueError: The value is none of these, or negative.
+        ValueError: The value is none of these, negative, or longer than a month.
     """
-    if type(value) is int:
-        result = value
-    elif isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
-        hours, minutes, rest = (int(part or 0) for part in clock.groups())
-        result = hours * 3600 + minutes * 60 + rest
-    elif isinstance(value, bool) or not isinstance(value, int | float | str):
+    exact = _exact(value)
+    if exact is None or not exact.is_finite() or not 0 <= exact <= _LONGEST:
         raise ValueError("not a duration")
-    else:
-        try:
-            result = int(Decimal(str(value).strip()))
-        except (InvalidOperation, ValueError, OverflowError):
-            raise ValueError("not a duration") from None
-    if not 0 <= result < _LONGEST:
-        raise ValueError("not a duration")
-    return result
+    return int(exact)
+
+
+def _exact(value: object) -> Decimal | None:
+    if isinstance(value, (int, float, Decimal)):
+        return None if isinstance(value, bool) else decimal(value)
+    text = value.strip() if isinstance(value, str) else ""
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    if match := _CLOCK.fullmatch(text) or _ISO.fullmatch(text):
+        hours, minutes, rest = (int(part or 0) for part in match.groups())
+        return Decimal(hours * 3600 + minutes * 60 + rest)
+    return None
