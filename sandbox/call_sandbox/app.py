@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -16,16 +19,19 @@ from call_sandbox.vendor import Answer, Ask, Handler, Vendor, World
 from call_sandbox.vendors.impact import Impact
 from call_sandbox.vendors.invoca_ingestion import InvocaIngestion
 from call_sandbox.vendors.invoca_live import InvocaLive
+from call_sandbox.vendors.invoca_recordings import InvocaRecordings
 from call_sandbox.vendors.invoca_signals import InvocaSignals
 from call_sandbox.vendors.invox import Invox
 from call_sandbox.vendors.iovox import Iovox
+from call_sandbox.vendors.iovox_recordings import IovoxRecordings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
 VENDORS: tuple[type[Vendor], ...] = (
-    *(Invox, Impact, Iovox),
-    *(InvocaLive, InvocaIngestion, InvocaSignals),
+    *(Invox, Impact, Iovox, IovoxRecordings),
+    *(InvocaRecordings, InvocaLive, InvocaIngestion, InvocaSignals),
 )
 """Every vendor; a new one is a module in `vendors/` and its class here."""
 
@@ -48,16 +54,35 @@ def new_state(
     return state
 
 
-def new_app(state: State) -> web.Application:
-    """The application that serves a state."""
+def new_app(state: State, recordings: Path | None = None) -> web.Application:
+    """The application that serves a state.
+
+    Args:
+        state: What to serve.
+        recordings: A folder whose files are served to whoever asks, below `/recordings/`.
+    """
     app = web.Application(client_max_size=BODY_LIMIT)
     add_control(app, state)
+    if recordings is not None:
+        recordings.mkdir(parents=True, exist_ok=True)
+        app.router.add_static("/recordings", recordings)
+    app.cleanup_ctx.append(partial(_fetching, state))
     for vendor in state.vendors.values():
         for path, handler in vendor.paths().items():
             app.router.add_route("*", vendor.prefix + path, _route(state, vendor, handler))
     for vendor in {vendor.prefix: vendor for vendor in state.vendors.values()}.values():
         app.router.add_route("*", vendor.prefix + "{_:.*}", _route(state, vendor, _no_such(vendor)))
     return app
+
+
+async def _fetching(state: State, _: web.Application) -> AsyncIterator[None]:
+    """Let the vendor that fetches recordings do so while the application runs."""
+    vendor = next(one for one in state.vendors.values() if isinstance(one, InvocaRecordings))
+    task = asyncio.create_task(vendor.serve(state.journal))
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _route(state: State, vendor: Vendor, handler: Handler) -> Any:  # noqa: ANN401

@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         help="the sandbox's time: ISO-8601, now, or e.g. 2h-ago; it moves by POST /_clock only",
     )  # fmt: skip
     serve.add_argument("--journal", type=Path, help="file that gets each request as a JSON line")
+    serve.add_argument(
+        "--recordings", type=Path, help="folder whose files are served below /recordings/"
+    )
     serve.add_argument("--port-file", type=Path, help="file that gets the port once it is open")
     return parser
 
@@ -89,7 +92,7 @@ async def _serve(asked: argparse.Namespace) -> int:
         state = new_state(
             seed=asked.seed, calls=asked.calls, now=asked.now, days=asked.days, journal=journal
         )
-        runner, port = await start(state, asked.host, asked.port)
+        runner, port = await start(state, asked.host, asked.port, asked.recordings)
         try:
             if asked.port_file:
                 asked.port_file.write_text(f"{port}\n", encoding="utf-8")

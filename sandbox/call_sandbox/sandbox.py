@@ -15,21 +15,24 @@ from call_sandbox.calls import DEFAULT_NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from call_sandbox.state import State
 
 T = TypeVar("T")
 
 
-async def start(state: State, host: str, port: int) -> tuple[web.AppRunner, int]:
-    """Serve a state; returns what to clean up and the port.
+async def start(
+    state: State, host: str, port: int, recordings: Path | None = None
+) -> tuple[web.AppRunner, int]:
+    """Serve a state, and a folder of recordings; returns what to clean up and the port.
 
     Raises:
         OSError: The port is taken.
     """
     # A request whose client has gone is cancelled: no late answer outlives a test.
     runner = web.AppRunner(
-        new_app(state), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        new_app(state, recordings), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
     )
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
@@ -47,6 +50,7 @@ class Sandbox:
         journal: A text file that gets each journal entry as a line.
         switches: Vendor -> switch -> value.
         port: 0 takes any free one.
+        recordings: A folder whose files are served below `/recordings/`.
     """
 
     def __init__(
@@ -59,11 +63,13 @@ class Sandbox:
         journal: IO[str] | None = None,
         switches: Mapping[str, Mapping[str, Any]] | None = None,
         port: int = 0,
+        recordings: Path | None = None,
     ) -> None:
         self.state = new_state(
             calls=calls, seed=seed, now=now, days=days, journal=journal, switches=switches
         )
         self.port = port
+        self._recordings = recordings
 
     def __enter__(self) -> Self:
         ready: Future[None] = Future()
@@ -138,7 +144,7 @@ class Sandbox:
     async def _serve(self, ready: Future[None]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
-            runner, self.port = await start(self.state, "127.0.0.1", self.port)
+            runner, self.port = await start(self.state, "127.0.0.1", self.port, self._recordings)
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             ready.set_exception(error)
             return

@@ -76,6 +76,7 @@ class State:
     def advance(self, seconds: float) -> float:
         """Move the sandbox's time on; returns the new time, epoch seconds."""
         self.world.now += seconds
+        self.world.changed.set()
         return self.world.now
 
     def reset(self) -> None:

@@ -6,8 +6,9 @@ delays lie around it (`exchange.py`, `faults.py`), the same for all.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -81,12 +82,16 @@ class World:
         calls: The calls.
         now: The sandbox's own time, epoch seconds.
         ingested: Of Invoca: id of each call ingested -> when, and the whole request.
+        to_fetch: Of Invoca: since when, id and address of recordings on this machine, oldest first.
+        changed: Set when there is more to fetch, or time has passed.
     """
 
     seed: int
     calls: Calls
     now: float
     ingested: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict)
+    to_fetch: deque[tuple[float, str, str]] = field(default_factory=deque)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def started(self) -> int:
         """How many calls exist now."""

@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from call_sandbox.vendor import Answer
 
@@ -53,6 +54,14 @@ def is_time(value: object) -> bool:
     except ValueError:
         return False
     return EPOCH.fullmatch(text) is not None
+
+
+def is_here(url: str) -> bool:
+    """Whether an address is this machine's: no other is ever asked."""
+    try:
+        return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    except ValueError:
+        return False
 
 
 TRUTH = frozenset({"true", "false", "1", "0", "yes", "no"})

@@ -17,6 +17,7 @@ from call_sandbox.vendors.invoca import (
     answer,
     cuid,
     custom_data_problems,
+    is_here,
     is_time,
     signal_problems,
     unsupported,
@@ -104,6 +105,7 @@ class InvocaIngestion(Vendor):
         super().reset()
         self.calls: dict[str, Ingested] = {}
         self.world.ingested.clear()
+        self.world.to_fetch.clear()
         self.recent: deque[str] = deque(maxlen=100)
 
     def paths(self) -> Mapping[str, Handler]:
@@ -173,6 +175,10 @@ class InvocaIngestion(Vendor):
             seconds=None,
         )
         self.world.ingested[key] = (self.world.now, sent)
+        recording = str(call.get("recording_url") or "")
+        if is_here(recording):
+            self.world.to_fetch.append((self.world.now, key, recording))
+            self.world.changed.set()
         self.calls[key] = Ingested(content, self.world.now, page)
         self.recent.append(key)
         self.books[key] += 1

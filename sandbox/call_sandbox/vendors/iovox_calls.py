@@ -94,6 +94,11 @@ LATEST_TRANSCRIPTION = HOUR // 2
 """Vendor docs, transcribeCallRecording."""
 
 
+def identity(call: Call) -> int:
+    """The id of a call."""
+    return FIRST_ID + call.number * 100 + call.dice[12] % 100
+
+
 def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[str, Any]:
     """One call with everything that is known of it at `now`, in the answer's shape."""
     dice, end = call.dice, start + call.ring + call.talk
@@ -109,7 +114,7 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
     heard = answered and now >= end + dice[14] % LATEST_TRANSCRIPTION and call.recorded
     commented = dice[15] % 6 == 0 and now >= end + dice[6] % LATEST_COMMENT
     return {
-        "id": FIRST_ID + call.number * 100 + dice[12] % 100,
+        "id": identity(call),
         "call_start": local(start),
         "call_end": local(end),
         "call_origin": call.caller[1:],
