@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -17,6 +16,18 @@ from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
+
+from call_sandbox.testing import (
+    ForkServer,
+    Output,
+    Plugin,
+    installed,
+    record,
+    schema,
+    state,
+)
+
+PLUGINS = sorted(file.parent.name for file in Path(__file__).parent.glob("t*-*/pyproject.toml"))
 
 
 @pytest.fixture(scope="session")
@@ -106,75 +117,63 @@ def uncovered(monkeypatch):
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session")
+def programs():
+    """Starts any plugin by forking a process that has imported them all."""
+    with ForkServer(*PLUGINS) as programs:
+        yield programs
+
+
+@pytest.fixture
+def launch(request):
+    """How a test starts a plugin: forked; as installed, where coverage would be in the way."""
+    if "uncovered" in request.fixturenames:
+        return installed
+    return request.getfixturevalue("programs")
+
+
 @dataclass(frozen=True)
-class Run:
-    """What a run left behind."""
+class Delivery:
+    """What a target's run left behind."""
 
     code: int
     out: str
     err: str
+    errors: list[str]
+    states: list[int]
     folder: Path
-
-    @property
-    def states(self):
-        """The STATEs written, by how many calls they cover."""
-        return [json.loads(line)["n"] for line in self.out.splitlines()]
-
-    @property
-    def errors(self):
-        """The log's lines at level ERROR."""
-        return [line for line in self.err.splitlines() if "| ERROR" in line]
 
     def set_aside(self, ending="singer.jsonl"):
         """The records in the files of calls not delivered."""
-        lines = [
-            json.loads(line)
-            for file in sorted(self.folder.glob(f"rejected/*.{ending}"))
-            for line in file.read_text().splitlines()
-        ]
-        return [line["record"] for line in lines if line["type"] == "RECORD"]
+        files = sorted(self.folder.glob(f"rejected/*.{ending}"))
+        return [record for file in files for record in Output(file.read_bytes()).records()]
 
 
 @pytest.fixture
-def start(command, settings, tmp_path):
+def start(command, settings, launch, tmp_path):
     """Start a target on these records, each followed by a STATE; its folder stays the same.
 
     Which target, and its settings, is the package's to say: ``command`` and ``settings``.
     """
+    with Plugin(Path(command).name, tmp_path, settings, launch) as plugin:
 
-    def start(records, *arguments, types=None, first=1, **changes):
-        config = settings | changes
-        config = {name: value for name, value in config.items() if value is not ...}
-        (tmp_path / "config.json").write_text(json.dumps(config))
-        schema = {"type": "SCHEMA", "stream": "calls", "schema": {"properties": types or {}}}
-        messages = [schema | {"key_properties": []}]
-        for n, record in enumerate(records, first):
-            messages.append({"type": "RECORD", "stream": "calls", "record": record})
-            messages.append({"type": "STATE", "value": {"n": n}})
-        (tmp_path / "input").write_text("".join(f"{json.dumps(one)}\n" for one in messages))
-        with (
-            (tmp_path / "input").open() as taken,
-            (tmp_path / "out").open("w") as out,
-            (tmp_path / "err").open("w") as err,
-        ):
-            return subprocess.Popen(
-                [command, "--config", "config.json", *arguments],
-                stdin=taken,
-                stdout=out,
-                stderr=err,
-                cwd=tmp_path,
-            )
+        def start(records, *arguments, types=None, first=1, **changes):
+            messages = [schema("calls", types)]
+            for n, each in enumerate(records, first):
+                messages += [record("calls", each), state({"n": n})]
+            return plugin.start(*arguments, **changes).feed_aside(messages)
 
-    return start
+        yield start
 
 
 @pytest.fixture
 def ended(tmp_path):
-    """Wait for a command to end; what it left behind."""
+    """Wait for a run to end; what it left behind."""
 
-    def ended(process):
-        code = process.wait(60)
-        return Run(code, (tmp_path / "out").read_text(), (tmp_path / "err").read_text(), tmp_path)
+    def ended(run):
+        code, out = run.wait(60), run.out.decode()
+        states = [value["n"] for _, value in run.states]
+        return Delivery(code, out, run.errors, run.sentences, states, tmp_path)
 
     return ended
 

@@ -173,18 +173,15 @@ def test_25_kills_lose_no_call_and_double_none(start, ended, sandbox):
     sandbox.faults("invoca", "latency 5-40")
     kills = resumed = seen = 0
     while kills < 25:
-        process = start(calls[resumed:], first=resumed + 1)
+        run = start(calls[resumed:], first=resumed + 1)
         until, deadline = seen + dice.randint(1, 60), time.monotonic() + 30
-        while seen < until and process.poll() is None and time.monotonic() < deadline:
+        while seen < until and run.running and time.monotonic() < deadline:
             time.sleep(dice.random() / 100)
             seen += len(sandbox.journal("invoca", since=seen))
-        assert process.poll() is None, f"seed {seed}: ended before kill {kills + 1}"
-        process.kill()
-        killed = ended(process)
+        assert run.running, f"seed {seed}: ended before kill {kills + 1}"
+        killed = ended(run.kill())
         kills += 1
-        # A STATE that was cut in the middle was not emitted.
-        whole = [line for line in killed.out.splitlines(keepends=True) if line.endswith("\n")]
-        resumed = max([resumed, *(json.loads(line)["n"] for line in whole)])
+        resumed = max([resumed, *killed.states])
         emitted = {f"invox:{n}" for n in range(1, resumed + 1)}
         assert emitted <= sandbox.books("invoca").keys(), f"seed {seed}: lost at kill {kills}"
     done = ended(start(calls[resumed:], first=resumed + 1))

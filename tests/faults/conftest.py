@@ -5,16 +5,8 @@ The sandbox's journal and books are the oracle: what the vendor saw, and what it
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
 import sys
-import threading
-import time
-from base64 import b64encode
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,145 +15,30 @@ import sqlalchemy as sa
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME, INVOCA_TOKEN
+from call_sandbox.testing import (
+    Output,
+    Planted,
+    Plugin,
+    judge,
+    record,
+    schema,
+    state,
+    wait_until,
+)
 
 HERE = Path(__file__).parent
-BIN = Path(sys.executable).parent
 NAME = "Zebulon Quackenbush"
 WRONG_PASSWORD = "planted-token-5d1f"
-PATIENCE = 120.0  # seconds until a run that does not end is a failed test
 
 # Every caller's number begins with 415 555, every called one with 212 555.
-PLANTED = re.compile(
-    "|".join(
-        [
-            r"(?:415|212)\W{0,2}555\W?\d{4}",
-            *NAME.split(),
-            IMPACT_PASSWORD,
-            INVOCA_TOKEN,
-            WRONG_PASSWORD,
-            *(
-                b64encode(f"{IMPACT_USERNAME}:{word}".encode()).decode()[:24]
-                for word in (IMPACT_PASSWORD, WRONG_PASSWORD)
-            ),
-            "Traceback",
-            "Fatal Python error",
-        ]
-    )
+PLANTED = Planted(
+    secrets=[*NAME.split(), IMPACT_PASSWORD, INVOCA_TOKEN, WRONG_PASSWORD],
+    numbers=["415555", "212555"],
+    logins=[(IMPACT_USERNAME, word) for word in (IMPACT_PASSWORD, WRONG_PASSWORD)],
 )
 
 
-def wait_until(condition, what, seconds=PATIENCE):
-    """Poll until the condition holds, and give what it gave."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"{what}: not within {seconds} s")
-
-
-class Run:
-    """One process of the target; its outputs are read while it runs, with their times."""
-
-    def __init__(self, command, folder, outputs, *, stdout=subprocess.PIPE):
-        environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-        )
-        self.pid = self.process.pid
-        self.states = []  # (monotonic seconds, STATE) as they arrive
-        self.lines = []  # every line of stdout
-        self._errors = []
-        self._outputs = outputs
-        self._threads = [threading.Thread(target=self._read_errors, daemon=True)]
-        if self.process.stdout is not None:
-            self._threads.append(threading.Thread(target=self._read_states, daemon=True))
-        for thread in self._threads:
-            thread.start()
-
-    def _read_states(self):
-        for line in self.process.stdout:
-            self.lines.append(line.decode())
-            self._outputs.append(line.decode())
-            if line.startswith(b"{") and line.endswith(b"}\n"):  # one cut by a kill is none
-                self.states.append((time.monotonic(), json.loads(line)))
-
-    def _read_errors(self):
-        for line in self.process.stderr:
-            self._errors.append(line.decode(errors="replace"))
-            self._outputs.append(self._errors[-1])
-
-    @property
-    def errors(self):
-        """All of stderr so far."""
-        return "".join(self._errors)
-
-    @property
-    def sentences(self):
-        """What was logged as an error."""
-        return [line.split("| ")[-1].strip() for line in self._errors if "| ERROR" in line]
-
-    def feed(self, lines):
-        """Hand it input; a target that reads no more is no fault of the feeder."""
-        try:
-            for line in lines:
-                self.process.stdin.write(line)
-            self.process.stdin.flush()
-        except (BrokenPipeError, ConnectionResetError, ValueError):
-            pass
-        return self
-
-    def feed_aside(self, lines):
-        """The same, while the caller goes on; then the end of the input."""
-        self._threads.append(
-            threading.Thread(target=lambda: self.feed(lines).end_input(), daemon=True)
-        )
-        self._threads[-1].start()
-        return self
-
-    def end_input(self):
-        """Close its standard input."""
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.process.stdin.close()
-        return self
-
-    def send(self, number):
-        """A signal, when it still runs."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self
-
-    def wait(self, seconds=PATIENCE):
-        """Its exit code; negative for the signal that killed it."""
-        try:
-            code = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            pytest.fail(f"still running after {seconds} s:\n{self.errors}")
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        return code
-
-    def close(self):
-        """End it, however it is."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        self.end_input()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-class Bench:
+class Bench(Plugin):
     """A folder with the target's settings, its ledger and its files, before a sandbox."""
 
     program = "target-impact-calls"
@@ -176,11 +53,9 @@ class Bench:
         "vendor_name": "Example",
     }
 
-    def __init__(self, folder, sandbox):
-        self.folder = folder
+    def __init__(self, folder, sandbox, launch):
+        super().__init__(self.program, folder, launch=launch, planted=PLANTED)
         self.sandbox = sandbox
-        self.outputs = []
-        self.runs = []
         self.bookmark = 0  # calls that the newest STATE stands for, as Meltano would keep it
         self.ledger_file = folder / "calls.ledger.db"
         self.rejected = folder / "rejected"
@@ -197,11 +72,6 @@ class Bench:
     # Input
 
     @staticmethod
-    def line(message):
-        """A message as a line of input."""
-        return json.dumps(message).encode() + b"\n"
-
-    @staticmethod
     def key(number):
         """The key of a call."""
         return f"call-{number:06}"
@@ -213,20 +83,11 @@ class Bench:
     def schema(self, **properties):
         """The tap's SCHEMA."""
         types = {name: {"type": "string"} for name in (self.key_field, "CallerId")}
-        schema = {"type": "object", "properties": types | properties}
-        return self.line(
-            {
-                "type": "SCHEMA",
-                "stream": "calls",
-                "schema": schema,
-                "key_properties": [self.key_field],
-            }
-        )
+        return schema("calls", types | properties, keys=[self.key_field])
 
     def record(self, number, **fields):
         """A call as the tap gives it."""
-        record = self.call(number) | fields
-        return self.line({"type": "RECORD", "stream": "calls", "record": record})
+        return record("calls", self.call(number) | fields)
 
     def call(self, number):
         """What the tap knows of a call."""
@@ -243,7 +104,7 @@ class Bench:
 
     def state(self, done):
         """STATE after so many calls."""
-        return self.line({"type": "STATE", "value": {"bookmarks": {"calls": {"done": done}}}})
+        return state({"bookmarks": {"calls": {"done": done}}})
 
     def calls(self, last, first=0, every=5, **fields):
         """SCHEMA, the calls from `first` to before `last`, a STATE after each `every`."""
@@ -269,26 +130,9 @@ class Bench:
 
     # Runs
 
-    def config(self, **settings):
-        """Write the settings."""
-        path = self.folder / f"config-{len(self.runs)}.json"
-        path.write_text(json.dumps(self.settings | settings))
-        return path
-
-    def start(self, *arguments, driver=(), stdout=subprocess.PIPE, **settings):
-        """Start the target; with a driver, in its process."""
-        program = (
-            [sys.executable, HERE / driver[0], *driver[1:]] if driver else [BIN / self.program]
-        )
-        command = [*program, "--config", self.config(**settings), *arguments]
-        run = Run([str(word) for word in command], self.folder, self.outputs, stdout=stdout)
-        self.runs.append(run)
-        return run
-
     def run(self, lines, *arguments, **settings):
-        """Run it on this input to its end; its exit code is in `run.code`."""
-        run = self.start(*arguments, **settings).feed(lines).end_input()
-        run.code = run.wait()
+        """Run it on this input to its end."""
+        run = super().run(lines, *arguments, **settings)
         self.note(run)
         return run
 
@@ -312,8 +156,8 @@ class Bench:
             if entry["status"] and entry["duration"]
         }
         aside = self.set_aside("rejected").keys() | self.held
-        for at, state in run.states:
-            for key in self.keys(state["bookmarks"]["calls"]["done"]) - aside:
+        for at, value in run.states:
+            for key in self.keys(value["bookmarks"]["calls"]["done"]) - aside:
                 # The vendor may be slow to close its own line after it has answered.
                 assert ended[key] <= at + 0.2
 
@@ -343,11 +187,10 @@ class Bench:
 
     def set_aside(self, kind):
         """Key -> the mark, of the calls in the `rejected` or the `held` files."""
-        messages = [
-            json.loads(line) for path in self.files(kind) for line in path.read_bytes().splitlines()
+        records = [
+            each for path in self.files(kind) for each in Output(path.read_bytes()).records()
         ]
-        records = [message["record"] for message in messages if message["type"] == "RECORD"]
-        return {record[self.key_field]: record["rejected"] for record in records}
+        return {each[self.key_field]: each["rejected"] for each in records}
 
     @property
     def held(self):
@@ -368,11 +211,16 @@ class Bench:
                 engine.dispose()
         return set()
 
+    def verdict(self, last, first=0):
+        """Where each call is, by the vendor's journal and the files."""
+        aside = self.held | self.set_aside("rejected").keys()
+        return judge(self.keys(first, last), self.journal(), aside)
+
     def nothing_lost_or_doubled(self, last):
         """Each call was processed once, or is held; none was sent twice."""
-        assert self.books.keys() | self.held >= self.keys(last)
-        assert set(self.books.values()) <= {1}
-        assert set(self.sent.values()) <= {1}
+        verdict = self.verdict(last)
+        assert (verdict.lost, verdict.doubled, verdict.repeated) == (set(), set(), set())
+        assert not self.set_aside("rejected")
 
 
 class InvocaBench(Bench):
@@ -405,25 +253,18 @@ def sandbox():
         yield sandbox
 
 
-def _watched(bench):
-    """The bench; at the end nothing that the target said may hold what is planted."""
-    yield bench
-    for run in bench.runs:
-        run.close()
-    leaks = [line for line in bench.outputs if PLANTED.search(line)]
-    assert not leaks, "fault 8: values of calls, credentials or tracebacks were shown"
-
-
 @pytest.fixture
-def bench(sandbox, tmp_path):
+def bench(sandbox, tmp_path, launch):
     """target-impact-calls before its vendor."""
-    yield from _watched(Bench(tmp_path, sandbox))
+    with Bench(tmp_path, sandbox, launch) as bench:
+        yield bench
 
 
 @pytest.fixture
-def invoca_bench(sandbox, tmp_path):
+def invoca_bench(sandbox, tmp_path, launch):
     """target-invoca-calls before its vendor."""
-    yield from _watched(InvocaBench(tmp_path, sandbox))
+    with InvocaBench(tmp_path, sandbox, launch) as bench:
+        yield bench
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from call_sandbox.testing import record, schema, state
+
 CALLS = 20
 POISON = 8
 
@@ -67,8 +69,7 @@ def test_a_broken_stream_ends_the_run_in_one_sentence(bench, line, says):
 def test_a_poisoned_call_is_set_aside_as_it_came_and_the_rest_is_delivered(bench, fields):
     """Its original, byte for byte but for our mark, is in the rejected file."""
     lines = list(bench.calls(CALLS))
-    place = next(n for n, line in enumerate(lines) if bench.key(POISON).encode() in line)
-    lines[place] = bench.record(POISON, **fields)
+    lines[lines.index(bench.record(POISON))] = poisoned = bench.record(POISON, **fields)
     run = bench.run(lines)
     assert run.code == 0, run.errors
     assert "rejected=1" in run.errors
@@ -77,7 +78,7 @@ def test_a_poisoned_call_is_set_aside_as_it_came_and_the_rest_is_delivered(bench
     (file,) = bench.files("rejected")
     record = json.loads(file.read_bytes().splitlines()[1])["record"]
     mark = record.pop("rejected")
-    assert repr(record) == repr(json.loads(lines[place])["record"])  # nan is not nan
+    assert repr(record) == repr(poisoned["record"])  # nan is not nan
     assert mark["outcome"] == "rejected"
 
 
@@ -150,34 +151,25 @@ def test_a_schema_that_changes_in_mid_stream_is_followed(bench):
 
 def test_an_empty_state_never_erases_a_good_one(bench):
     """Downstream keeps the last line: it must be one that says something."""
-    empty = bench.line({"type": "STATE", "value": {}})
+    empty = state({})
     run = bench.run([empty, *bench.calls(CALLS), empty])
     assert run.code == 0
     assert run.states
-    assert all(state for _, state in run.states)
+    assert all(value for _, value in run.states)
     assert bench.bookmark == CALLS
 
 
 def test_a_state_is_passed_on_as_it_came(bench):
     """Numbers with a point, long ones, and text of any script."""
     value = {"bookmarks": {"calls": {"done": 1, "at": 1.25, "n": 12345678901234567890, "t": "ă🙂"}}}
-    run = bench.run(
-        [bench.schema(), bench.record(0), bench.line({"type": "STATE", "value": value})]
-    )
+    run = bench.run([bench.schema(), bench.record(0), state(value)])
     assert run.states[-1][1] == value
 
 
 def test_what_meltano_sends_to_test_the_settings_is_never_posted(bench):
     """`meltano config test` looks for a good exit code, and for these words in the log."""
     stream = "meltano_test_stream"
-    schema = {
-        "type": "SCHEMA",
-        "stream": stream,
-        "schema": {"properties": {}},
-        "key_properties": [],
-    }
-    record = {"type": "RECORD", "stream": stream, "record": {"id": 1}}
-    run = bench.run(map(bench.line, [schema, record]))
+    run = bench.run([schema(stream), record(stream, {"id": 1})])
     assert run.code == 0
     assert not bench.journal()
     assert "error" not in run.errors.lower()
@@ -192,7 +184,7 @@ def test_a_dry_run_reports_and_leaves_no_trace(bench):
     assert f"would_send={CALLS}" in run.errors
     assert "rejected=1" in run.errors
     assert not bench.journal()
-    assert not run.lines
+    assert not run.heard
     assert not bench.ledger_file.exists()
     assert not bench.rejected.exists()
     assert bench.run(lines, dry_run=True, max_rejected_percent=2).code == 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 KILLED = -signal.SIGKILL
+DYING = Path(__file__).with_name("dying_target.py")
 CALLS = 30
 
 # Moment -> whether calls in flight at it are claimed, whether they were processed by the vendor.
@@ -25,7 +27,7 @@ MOMENTS = {
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_at_a_precise_moment_loses_and_doubles_nothing(bench, moment, max_in_flight):
     """The calls that are held are those whose answer was never written down, and no other."""
-    run = bench.start(driver=("dying_target.py", moment, 12), max_in_flight=max_in_flight)
+    run = bench.start(command=[str(DYING), moment, "12"], max_in_flight=max_in_flight)
     run.feed(bench.calls(CALLS)).end_input()
     assert run.wait() == KILLED
     bench.note(run)
@@ -77,7 +79,7 @@ def killed_at_random(bench, say, kills, calls):
         run = bench.start(max_in_flight=8).feed_aside(bench.calls(calls, bench.bookmark))
         more = dice.choice([0, 1, dice.randrange(60), dice.randrange(60)])
         wanted = seen + more
-        while run.process.poll() is None and seen < wanted:
+        while run.running and seen < wanted:
             seen += len(bench.journal(seen))
             time.sleep(0.002)
         time.sleep(dice.uniform(0, 0.05 if more else 1.5))

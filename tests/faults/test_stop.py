@@ -82,7 +82,7 @@ def test_the_second_signal_ends_the_run_at_once(bench, until, number):
     until(lambda: bench.fired("late 30") == 3, "calls are in flight")
     at = time.monotonic()
     # Two signals at one moment are one signal: send until two were seen.
-    until(lambda: run.send(number).process.poll() is not None, "it ends")
+    until(lambda: not run.send(number).running, "it ends")
     assert run.wait() == 128 + number
     assert time.monotonic() - at < 15
     bench.note(run)

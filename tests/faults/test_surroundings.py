@@ -82,7 +82,7 @@ def test_a_stalled_output_does_not_keep_signals_away(bench, until):
         run.feed(bench.calls(CALLS))
         until(lambda: len(bench.books) == CALLS, "all is delivered")
         at = time.monotonic()
-        until(lambda: run.send(signal.SIGTERM).process.poll() is not None, "it ends")
+        until(lambda: not run.send(signal.SIGTERM).running, "it ends")
         assert run.wait() == 128 + signal.SIGTERM
         assert time.monotonic() - at < 15
 
@@ -297,8 +297,8 @@ def test_the_ledger_tells_what_waits_for_a_person(bench):
     assert bench.run(bench.calls(CALLS)).code == 0
     look = bench.run([], "--ledger")
     assert look.code == 0
-    text = "".join(look.lines)
-    counts = [line.split()[1:] for line in look.lines[1:4]]
+    text = look.out.decode()
+    counts = [line.split()[1:] for line in text.splitlines()[1:4]]
     assert counts == [["accepted", "18"], ["rejected", "1"], ["unknown", "1"]]
     assert f"rejected {bench.key(0)}" in text
     assert f"unknown {bench.key(1)}" in text
