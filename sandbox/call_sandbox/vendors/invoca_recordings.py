@@ -74,6 +74,7 @@ class InvocaRecordings(Vendor):
     async def serve(self, journal: Journal) -> None:
         """Fetch whatever is due, until cancelled."""
         slots = asyncio.Semaphore(AT_ONCE)
+        self.world.changed = asyncio.Event()  # of this loop: a state may be served again
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False) as session,
             asyncio.TaskGroup() as tasks,
