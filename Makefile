@@ -28,11 +28,13 @@ install: $(READY) ## make .venv with everything in it
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "'$(PYTHON)' is missing or older than 3.11: install Python 3.11 or newer, or name it: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@$(PYTHON) scripts/aloud.py "making .venv" $(PYTHON) -m venv .venv
+	@$(PYTHON) scripts/aloud.py "installing uv in it" \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 
 $(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml)
-	$(BIN)/uv sync --quiet --frozen --all-packages --all-extras
+	@$(PYTHON) scripts/aloud.py "installing what uv.lock names in .venv" \
+	  $(BIN)/uv sync --quiet --frozen --all-packages --all-extras
 	@touch $@
 
 demo: $(READY) ## run the pipelines against the vendors of the sandbox (PORT=8321)

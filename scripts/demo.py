@@ -69,8 +69,12 @@ def _final(call: Mapping[str, Any]) -> bool:
     return bool(call["status"] != "Calling")
 
 
+def _called(call: Mapping[str, Any]) -> str:
+    return str(call.get("destinationnumber") or call["receivingnumber"])
+
+
 def _final_and_recorded(call: Mapping[str, Any]) -> bool:
-    numbers = (call.get("caller") or "", call.get("destinationnumber") or "")
+    numbers = (call.get("caller") or "", _called(call))
     british = all(number.startswith("+44") for number in numbers)
     return _final(call) and bool(call.get("recording_uri")) and british
 

@@ -57,6 +57,14 @@ def test_a_partner_is_found_whatever_the_spelling(called, entry):
     assert found["MediaId"] == "10001"
 
 
+@pytest.mark.parametrize("called", ["02079460000", "442079460000", "+44 20 7946 0000"])
+@pytest.mark.parametrize("entry", ["020 7946 0000", "+442079460000", "00442079460000"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_so_is_one_whose_country_does_not_end_in_a_zero(source, called, entry):
+    """As +40 does: there the national 0 seems to be a part of the country's code."""
+    assert mapped(source, {entry: "7"}, **{SOURCES[source][1]: called})["MediaId"] == "7"
+
+
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize(
     ("called", "entry"),
