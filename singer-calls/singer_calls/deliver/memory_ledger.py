@@ -78,10 +78,12 @@ class SimulatedMachine(Machine):
         self._host = host
         self._numbers = itertools.count(1)
         self._dead: set[Process] = set()
+        self.last: Process | None = None
 
     def process(self) -> Process | None:
-        """A new process."""
-        return Process(self._host, next(self._numbers), 0)
+        """A new process, the ``last`` one."""
+        self.last = Process(self._host, next(self._numbers), 0)
+        return self.last
 
     def is_gone(self, process: Process) -> bool:
         """True when it was killed here."""
