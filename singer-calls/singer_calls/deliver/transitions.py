@@ -111,6 +111,12 @@ class Rows:
     floors: Mapping[Account, int] = field(default_factory=dict)
     open: bool = True
     again: bool = False
+    _rejected: dict[str, list[Place]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for place, row in self.rows.items():
+            if row.state == REJECTED:
+                self._rejected.setdefault(row.key, []).append(place)
 
     def carry_out(self, request: Request) -> Any:  # noqa: ANN401 - each request has its own result
         """Do what a request asks for; its result. Look-ups are not for here."""
@@ -188,10 +194,10 @@ class Rows:
 
     def _close(self, delivered: Row, record: str | None) -> None:
         """Nobody needs to look any more at what was refused of a call that is delivered."""
-        for place, row in self.rows.items():
+        for place in self._rejected.get(delivered.key, ()):
+            row = self.rows[place]
             elsewhere = (
-                row.key == delivered.key
-                and row.state == REJECTED
+                row.state == REJECTED
                 and row.account != delivered.account
                 and (row.account.vendor, row.account.origin)
                 == (delivered.account.vendor, delivered.account.origin)
