@@ -44,7 +44,8 @@ pipeline: $(READY) ## a pipeline of your own: make pipeline FROM=invox TO=impact
 	@$(BIN)/python scripts/new_pipeline.py '$(FROM)' '$(TO)' '$(NAME)'
 
 test: check $(READY) ## lint, types, all tests but the long ones, coverage
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long' --cov --cov-report=term
+	@echo "tests: pytest, on every core; a dot is a test, the ten slowest and what was skipped stand at the end"
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long' --durations=10 --cov --cov-report=term
 
 test-long: $(READY) ## the long fault set: random kills, a million records (seeds are printed)
 	$(BIN)/pytest -m long --timeout 3600
@@ -52,16 +53,19 @@ test-long: $(READY) ## the long fault set: random kills, a million records (seed
 check: lint types workflows ## lint and types, no tests
 
 lint: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@echo "lint: ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
 
 types: $(READY)
-	$(BIN)/mypy $(PACKAGES:%=-p %)
-	$(BIN)/mypy scripts
+	@echo "types: mypy"
+	@$(BIN)/mypy $(PACKAGES:%=-p %)
+	@$(BIN)/mypy scripts
 
 workflows: $(READY)
-	$(BIN)/actionlint -color
-	$(BIN)/zizmor --offline --quiet .github
+	@echo "workflows: actionlint, zizmor"
+	@$(BIN)/actionlint -color
+	@$(BIN)/zizmor --offline --quiet .github
 
 generate: $(READY) ## settings of meltano.yml, hub/ and the READMEs, from each plugin's --about
 	$(BIN)/python scripts/generate.py

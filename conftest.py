@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,32 @@ from call_sandbox.testing import (
 )
 
 PLUGINS = sorted(file.parent.name for file in Path(__file__).parent.glob("t*-*/pyproject.toml"))
+
+
+def pytest_addoption(parser):
+    """For build servers, where all that the tests use is installed."""
+    parser.addoption("--none-skipped", action="store_true", help="a skipped test is a failure")
+
+
+def pytest_sessionfinish(session):
+    """Count the skipped where they may not be."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("none_skipped") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def program():
+    """``program("pgbouncer")``: where it is, under the first of these names; else a skipped test.
+
+    For what a wheel can't bring. Nothing is installed on the machine of whoever runs the tests.
+    """
+
+    def find(*names):
+        found = next(filter(None, map(shutil.which, names)), None)
+        return found or pytest.skip(f"{names[0]} is not on the PATH: install it to run this test")
+
+    return find
 
 
 @pytest.fixture(scope="session")

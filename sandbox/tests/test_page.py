@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from contextlib import contextmanager
 
 import pytest
@@ -55,37 +52,16 @@ return [...document.querySelectorAll("h1, h2, p, th, td, small, caption, dt, dd"
 
 
 @pytest.fixture(scope="session")
-def programs():
-    """Chromium and its driver: found, or installed from Debian."""
-
-    def find():
-        return shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which(
-            "chromedriver"
-        )
-
-    if not all(find()) and os.geteuid() == 0 and shutil.which("apt-get"):
-        for step in (["update"], ["install", "-y", "chromium", "chromium-driver"]):
-            subprocess.run(["apt-get", "-qq", *step], check=False, capture_output=True)
-    if not all(find()):
-        pytest.fail(
-            "The page is tested in Chromium, and chromium or chromedriver is not on the PATH: "
-            "install both (Debian: apt-get install chromium chromium-driver) and run again.",
-            pytrace=False,
-        )
-    return find()
-
-
-@pytest.fixture(scope="session")
-def browser(programs):
+def browser(program):
     """One browser for all tests of the page."""
     options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
+    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
+    driver = webdriver.ChromeService(program("chromedriver"))
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(programs[1]))
-    yield driver
-    driver.quit()
+    with webdriver.Chrome(options, driver) as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,96 +11,61 @@ import requests
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOX_API_KEY
+from call_sandbox.testing import Output as Messages
+from call_sandbox.testing import Plugin, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from call_sandbox.testing import Launcher
 
 CALLS = 600
 DAYS = 60
 
 
-@dataclass
-class Output:
-    """What a run wrote.
+class Output(Messages):
+    """What a run wrote."""
 
-    A last line without an end was cut by a kill: nobody downstream can read it.
-    """
-
-    code: int
-    out: bytes
-    err: str
-    messages: list[dict[str, Any]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        lines = self.out.split(b"\n")[:-1]
-        self.messages = [json.loads(line) for line in lines]
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [m["record"] for m in self.messages if m["type"] == "RECORD"]
+    def __init__(self, code: int, out: bytes, err: str, errors: list[str]) -> None:
+        super().__init__(out)
+        self.code = code
+        self.out = out
+        self.err = err
+        self.errors = errors
 
     @property
     def ids(self) -> list[int]:
-        return [record["call_id"] for record in self.records]
-
-    @property
-    def states(self) -> list[dict[str, Any]]:
-        return [m["value"] for m in self.messages if m["type"] == "STATE"]
+        return [record["call_id"] for record in self.records()]
 
     @property
     def bookmarks(self) -> list[Any]:
         marks = [state["bookmarks"]["calls"] for state in self.states]
         return [mark["replication_key_value"] for mark in marks if mark]
 
-    @property
-    def errors(self) -> list[str]:
-        """The text of each log line of level ERROR."""
-        return [line.split(" | ")[-1] for line in self.err.splitlines() if "| ERROR" in line]
 
-
-class Invox:
+class Invox(Plugin):
     """Runs the tap against one sandbox."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+    def __init__(self, sandbox: Sandbox, folder: Path, launch: Launcher) -> None:
+        settings = {"api_key": INVOX_API_KEY, "api_url": f"{sandbox.url}/invox"}
+        super().__init__("tap-invox", folder, settings, launch)
         self.sandbox = sandbox
-        self.folder = folder
 
-    def start(
-        self,
-        state: object = None,
-        *more: str,
-        env: dict[str, str] | None = None,
-        stdout: Any = subprocess.PIPE,
-        **config: object,
-    ) -> subprocess.Popen[bytes]:
+    def start(self, state: object = None, *more: str, **options: Any) -> Run:
         """Begin a run; its settings are those of the sandbox, then the given ones."""
-        settings = {"api_key": INVOX_API_KEY, "api_url": f"{self.sandbox.url}/invox", **config}
-        arguments = [f"--config={self.file('config.json', settings)}", *more]
         if state is not None:
-            arguments.append(f"--state={self.file('state.json', state)}")
-        with (self.folder / "err").open("wb") as err:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tap_invox", *arguments],
-                stdout=stdout,
-                stderr=err,
-                env={**os.environ, **(env or {})},
-            )
+            more = (f"--state={self.file('state.json', state)}", *more)
+        return super().start(*more, **options)
 
-    def run(self, state: object = None, *more: str, **config: Any) -> Output:
+    def run(self, state: object = None, *more: str, **options: Any) -> Output:
         """A run to its end."""
-        return self.end(self.start(state, *more, **config))
+        return self.end(self.start(state, *more, **options))
 
-    def end(self, process: subprocess.Popen[bytes], out: bytes = b"") -> Output:
+    def end(self, run: Run) -> Output:
         """Wait for the end of a run."""
-        with process:
-            out += process.stdout.read()
-        return Output(process.returncode, out, (self.folder / "err").read_text())
-
-    def file(self, name: str, value: object) -> Path:
-        path = self.folder / name
-        path.write_text(value if isinstance(value, str) else json.dumps(value))
-        return path
+        code = run.wait()
+        return Output(code, run.out, run.errors, run.sentences)
 
     def all_ids(self) -> set[int]:
         """What the vendor has: the ids in one answer with everything, asked for without the tap."""
@@ -133,6 +94,13 @@ def sandbox(_served: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def invox(sandbox: Sandbox, tmp_path: Path) -> Invox:
-    """The tap, to be run against the sandbox."""
-    return Invox(sandbox, tmp_path)
+def invox_at(tmp_path: Path, launch: Launcher) -> Iterator[Callable[[Sandbox], Invox]]:
+    """The tap, to be run against a sandbox."""
+    with ExitStack() as stack:
+        yield lambda sandbox: stack.enter_context(Invox(sandbox, tmp_path, launch))
+
+
+@pytest.fixture
+def invox(sandbox: Sandbox, invox_at: Callable[[Sandbox], Invox]) -> Invox:
+    """The tap, to be run against the sandbox that all tests share."""
+    return invox_at(sandbox)

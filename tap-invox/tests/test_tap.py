@@ -19,7 +19,7 @@ from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOX_API_KEY
 from tap_invox.tap import TapInvox
 
-from .conftest import CALLS, DAYS, Invox
+from .conftest import CALLS, DAYS
 
 LOG = logging.getLogger(__name__)
 
@@ -60,21 +60,23 @@ def test_without_start_date_all_calls_come_in_one_answer(invox):
         {"row_cap": 50},
     ],
 )
-def test_windows_give_the_same_calls_whatever_is_unknown(tmp_path, switches):
+def test_windows_give_the_same_calls_whatever_is_unknown(invox_at, switches):
     """Every ambiguity of the documents is a switch; also an answer that is too long."""
     now, switches = int(time.time()) - 3600, {"invox": switches}
     with Sandbox(calls=CALLS, seed=3, days=DAYS, now=now, switches=switches) as sandbox:
-        invox = Invox(sandbox, tmp_path)
+        invox = invox_at(sandbox)
         run = invox.run(start_date=text(now - DAYS * 86400), window_days=9, windows_in_flight=3)
         sandbox.switches("invox", row_cap=0)
         assert run.code == 0, run.err
         assert len(run.ids) == CALLS
         assert {*run.ids} == invox.all_ids()
-        over = [r for r in run.records if r["status"] != "Calling"]
+        over = [r for r in run.records() if r["status"] != "Calling"]
         # Who never talked may have none.
         assert all(type(r["duration"]) is int for r in over if r["status"] == "Answered")
         assert {type(r["duration"]) for r in over} == {int, type(None)}
-        assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r["date"]) for r in run.records)
+        assert all(
+            re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r["date"]) for r in run.records()
+        )
 
 
 def test_the_same_call_reads_the_same_in_every_window_size(invox, began):
@@ -83,22 +85,22 @@ def test_the_same_call_reads_the_same_in_every_window_size(invox, began):
         invox.run(start_date=began, window_days=days, end_date=text(invox.sandbox.now))
         for days in (1, 7, 100)
     ]
-    first, *others = ({r["call_id"]: r for r in run.records} for run in runs)
+    first, *others = ({r["call_id"]: r for r in run.records()} for run in runs)
     assert len(first) >= CALLS - 1
     assert all(other == first for other in others)
 
 
-def test_a_call_that_changes_36_hours_after_its_start_is_emitted_again(tmp_path):
+def test_a_call_that_changes_36_hours_after_its_start_is_emitted_again(invox_at):
     """With the change; the runs come every three hours and their bookmarks never go back."""
     now = int(time.time()) - 5 * 86400
     with Sandbox(calls=200, seed=5, days=2, now=now) as sandbox:
-        invox, state, bookmarks, seen = Invox(sandbox, tmp_path), None, [], {}
+        invox, state, bookmarks, seen = invox_at(sandbox), None, [], {}
         for _ in range(17):
             run = invox.run(state, start_date=text(now - 3 * 86400), end_date=text(sandbox.now))
             assert run.code == 0
             state = run.states[-1]
             bookmarks += run.bookmarks
-            for record in run.records:
+            for record in run.records():
                 seen.setdefault(record["call_id"], []).append((sandbox.now, record))
             sandbox.advance(3 * 3600)
     assert bookmarks == sorted(bookmarks)
@@ -116,13 +118,13 @@ def test_a_call_that_changes_36_hours_after_its_start_is_emitted_again(tmp_path)
 
 
 @pytest.mark.parametrize("inclusive", ["exclusive", "inclusive"])
-def test_by_id_only_newer_calls_are_asked_for_and_none_twice(tmp_path, inclusive):
+def test_by_id_only_newer_calls_are_asked_for_and_none_twice(invox_at, inclusive):
     """Whether the vendor sends the last call once more or not."""
     now = int(time.time()) - 5 * 86400
     with Sandbox(
         calls=100, seed=5, days=2, now=now, switches={"invox": {"last_call_id": inclusive}}
     ) as sandbox:
-        invox = Invox(sandbox, tmp_path)
+        invox = invox_at(sandbox)
         config = {"incremental_by": "call_id", "lookback_days": 0}
         first = invox.run(**config)
         sandbox.advance(86400)
@@ -134,27 +136,27 @@ def test_by_id_only_newer_calls_are_asked_for_and_none_twice(tmp_path, inclusive
         assert second.bookmarks[-1] == max(second.ids)
 
 
-def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(tmp_path):
+def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(invox_at):
     """A call that is still Calling comes again, when it is over."""
     now = int(time.time()) - 4 * 3600
     with Sandbox(calls=2000, seed=5, days=1, now=now) as sandbox:
-        invox = Invox(sandbox, tmp_path)
+        invox = invox_at(sandbox)
         first = invox.run(incremental_by="call_id")
-        calling = [r["call_id"] for r in first.records if r["status"] == "Calling"]
+        calling = [r["call_id"] for r in first.records() if r["status"] == "Calling"]
         assert calling
         assert first.bookmarks[-1] == min(calling) - 1
         sandbox.advance(3 * 3600)
         second = invox.run(first.states[-1], incremental_by="call_id")
-        again = {r["call_id"]: r["status"] for r in second.records}
+        again = {r["call_id"]: r["status"] for r in second.records()}
         assert all(again[identity] != "Calling" for identity in calling)
 
 
-def test_by_id_the_dates_still_bound_what_is_emitted(tmp_path):
+def test_by_id_the_dates_still_bound_what_is_emitted(invox_at):
     """start_date is inclusive and end_date exclusive, whatever the vendor answers around them."""
     now = int(time.time()) - 5 * 86400
     with Sandbox(calls=200, seed=5, days=4, now=now) as sandbox:
-        invox = Invox(sandbox, tmp_path)
-        every = {r["call_id"]: r["date"] for r in invox.run(incremental_by="call_id").records}
+        invox = invox_at(sandbox)
+        every = {r["call_id"]: r["date"] for r in invox.run(incremental_by="call_id").records()}
         start, end = sorted(every.values())[50], sorted(every.values())[150]
         bounded = invox.run(incremental_by="call_id", start_date=start, end_date=end)
         expected = {identity for identity, at in every.items() if start <= at < end}
@@ -172,18 +174,18 @@ def test_twenty_kills_lose_no_call_and_move_no_bookmark_back(invox, began):
     chance = random.Random(seed)  # noqa: S311
     state, emitted, bookmarks, kills = None, set(), [], 0
     while True:
-        process = invox.start(state, start_date=began, window_days=2, lookback_days=1)
-        out, limit = b"", None
-        for line in process.stdout if kills < 20 else ():
-            out += line
+        tap = invox.start(state, eager=False, start_date=began, window_days=2, lookback_days=1)
+        heard, limit = 0, None
+        while kills < 20 and (line := tap.hear()):
+            heard += len(line)
             # Within the window after the first one that this run saves.
-            if b'"STATE"' in line and limit is None and len(out) > 5000:
-                limit = len(out) + chance.randrange(12_000)
-            if limit is not None and len(out) >= limit:
-                process.kill()
+            if b'"STATE"' in line and limit is None and heard > 5000:
+                limit = heard + chance.randrange(12_000)
+            if limit is not None and heard >= limit:
+                tap.kill()
                 kills += 1
                 break
-        run = invox.end(process, out)
+        run = invox.end(tap)
         emitted |= {*run.ids}
         bookmarks += run.bookmarks
         state = run.states[-1] if run.states else state
@@ -200,15 +202,12 @@ def test_twenty_kills_lose_no_call_and_move_no_bookmark_back(invox, began):
 def test_a_signal_stops_at_once_with_the_last_bookmark(invox, began, number, fault):
     """While the vendor is awaited, or its pause: exit code 128 and the number, no traceback."""
     invox.sandbox.faults("invox", {"fault": fault, "after": 2})
-    process = invox.start(start_date=began, window_days=10, windows_in_flight=1)
-    out = b""
-    for line in process.stdout:
-        out += line
-        if out.count(b'"STATE"') == 2:
-            break
+    tap = invox.start(eager=False, start_date=began, window_days=10, windows_in_flight=1)
+    for _ in range(2):
+        while b'"STATE"' not in tap.hear():
+            pass
     began_stopping = time.monotonic()
-    process.send_signal(number)
-    run = invox.end(process, out)
+    run = invox.end(tap.send(number))
     assert time.monotonic() - began_stopping < 5
     assert run.code == 128 + number
     assert "Traceback" not in run.err
@@ -219,10 +218,10 @@ def test_a_signal_stops_at_once_with_the_last_bookmark(invox, began, number, fau
 
 def test_a_signal_while_writing_cuts_no_message(invox):
     """The last line is whole."""
-    process = invox.start()
-    out = process.stdout.readline() + process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    run = invox.end(process, out)
+    tap = invox.start(eager=False)
+    tap.hear()
+    tap.hear()
+    run = invox.end(tap.send(signal.SIGTERM))
     assert run.code == 128 + signal.SIGTERM
     assert run.out.endswith(b"\n")
     assert 0 < len(run.ids) < CALLS
@@ -231,26 +230,24 @@ def test_a_signal_while_writing_cuts_no_message(invox):
 
 def test_a_reader_that_is_gone_ends_the_run_in_one_sentence(invox):
     """The target died: exit code 1, no traceback."""
-    process = invox.start()
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait(10) == 1
-    err = (invox.folder / "err").read_text()
-    assert "Traceback" not in err
-    assert "Exception ignored" not in err
-    assert err.count("| ERROR") == 1
-    assert "The reader of this tap's output is gone" in err
+    tap = invox.start(eager=False)
+    tap.hear()
+    run = invox.end(tap.deafen())
+    assert run.code == 1
+    assert "Traceback" not in run.err
+    assert "Exception ignored" not in run.err
+    (sentence,) = run.errors
+    assert "The reader of this tap's output is gone" in sentence
 
 
 def test_a_full_disk_ends_the_run_in_one_sentence(invox):
     """With the system's own word for it."""
     with Path("/dev/full").open("wb") as full:
-        process = invox.start(stdout=full)
-        assert process.wait(20) == 1
-    err = (invox.folder / "err").read_text()
-    assert "Traceback" not in err
-    assert err.count("| ERROR") == 1
-    assert "No space left on device" in err
+        run = invox.end(invox.start(stdout=full.fileno()))
+    assert run.code == 1
+    assert "Traceback" not in run.err
+    (sentence,) = run.errors
+    assert "No space left on device" in sentence
 
 
 # Messages
@@ -332,7 +329,7 @@ def test_discover_and_about_need_no_settings(tmp_path):
     """Neither network nor credentials nor a file."""
     for option in ("--discover", "--about", "--about --format=json", "--about --format=markdown"):
         done = subprocess.run(
-            [sys.executable, "-m", "tap_invox", *option.split()],
+            [Path(sys.executable).with_name("tap-invox"), *option.split()],
             capture_output=True,
             cwd=tmp_path,
             check=True,
@@ -358,12 +355,12 @@ def test_the_connection_test_reads_one_call(invox, key, code, errors):
 def test_no_log_line_has_a_number_a_key_or_a_query(invox, began):
     """All levels, over faults and values that do not fit."""
     known = invox.run()
-    callers = {r["caller"] for r in known.records if r["caller"]}
+    callers = {r["caller"] for r in known.records() if r["caller"]}
     invox.sandbox.faults(
         "invox",
         *({"fault": fault, "times": 1} for fault in ("503", "cut_json", "html", "binary")),
     )
-    run = invox.run(env={"LOGLEVEL": "DEBUG"})
+    run = invox.run(environment={"LOGLEVEL": "DEBUG"})
     assert run.code == 0
     assert sum(invox.sandbox.fired("invox").values()) == 4
     said = run.err + known.err + invox.run(start_date=began, api_key="secret-4711").err
@@ -375,11 +372,11 @@ def test_no_log_line_has_a_number_a_key_or_a_query(invox, began):
     assert "from_date" not in said
 
 
-def test_what_does_not_fit_is_told_once_by_name(tmp_path, monkeypatch):
+def test_what_does_not_fit_is_told_once_by_name(invox_at, monkeypatch):
     """One warning a run for each kind, with counts."""
     monkeypatch.setattr("call_sandbox.vendors.invox.national", lambda number: [number])
     with Sandbox(calls=50, seed=1) as sandbox:
-        run = Invox(sandbox, tmp_path).run()
+        run = invox_at(sandbox).run()
     assert run.code == 0
     warnings = [line for line in run.err.splitlines() if "WARNING" in line]
     assert len(warnings) == 1
@@ -387,12 +384,14 @@ def test_what_does_not_fit_is_told_once_by_name(tmp_path, monkeypatch):
     assert len(run.ids) == 50
 
 
+@pytest.mark.usefixtures("uncovered")
 def test_memory_is_flat(tmp_path):
     """Peak memory of everything in one answer, at 10^4 and 10^5 calls."""
     assert peak(100_000, tmp_path) < 1.2 * peak(10_000, tmp_path)
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("uncovered")
 def test_memory_is_flat_up_to_a_million(tmp_path):
     """The same at 10^6 calls."""
     assert peak(1_000_000, tmp_path) < 1.2 * peak(10_000, tmp_path)
@@ -406,11 +405,9 @@ def peak(calls: int, folder) -> int:
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     with Sandbox(calls=calls, seed=1) as sandbox:
-        invox = Invox(sandbox, folder)
-        config = invox.file(
-            "config.json",
-            {"api_key": INVOX_API_KEY, "api_url": f"{sandbox.url}/invox", "request_timeout": 120},
-        )
+        settings = {"api_key": INVOX_API_KEY, "api_url": f"{sandbox.url}/invox"}
+        config = folder / "config.json"
+        config.write_text(json.dumps(settings | {"request_timeout": 120}))
         tap = [sys.executable, "-m", "tap_invox", f"--config={config}"]
         done = subprocess.run([sys.executable, "-c", script, *tap], capture_output=True, check=True)
     kilobytes = int(json.loads(done.stdout))

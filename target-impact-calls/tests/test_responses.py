@@ -134,12 +134,12 @@ def test_any_body_is_read(status, body):
     assert read(status, body).reason or isinstance(read(status, body), Accepted)
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_no_reason_passes_on_the_vendor_s_text(status):
+def test_no_reason_passes_on_the_vendor_s_text():
     """It may quote the call."""
-    said = read(status, _ERROR)
-    assert _PHONE not in repr(said)
-    assert "Longer than" not in repr(said)
+    for status in range(100, 600):
+        said = read(status, _ERROR)
+        assert _PHONE not in repr(said)
+        assert "Longer than" not in repr(said)
 
 
 def test_a_fatal_says_what_to_do():

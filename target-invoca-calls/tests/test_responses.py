@@ -154,11 +154,11 @@ def test_any_body_is_read(status, body):
     assert read(status, body).reason or status == 201
 
 
-@pytest.mark.parametrize("status", range(100, 600))
 @pytest.mark.parametrize(
     "errors",
     [{"class": "X", "invalid_data": _PHONE}, {"class": _PHONE}, {_PHONE: [_PHONE]}, [_PHONE]],
 )
-def test_no_reason_passes_on_the_vendor_s_text(status, errors):
+def test_no_reason_passes_on_the_vendor_s_text(errors):
     """It may quote the call."""
-    assert _PHONE not in repr(read(status, json.dumps({"errors": errors}).encode()))
+    for status in range(100, 600):
+        assert _PHONE not in repr(read(status, json.dumps({"errors": errors}).encode()))

@@ -27,11 +27,12 @@ from call_sandbox.testing.forking import ForkServer
 from call_sandbox.testing.messages import Output, lines, record, schema, state
 from call_sandbox.testing.planted import Planted
 from call_sandbox.testing.plugin import Plugin
-from call_sandbox.testing.run import Run, installed, wait_until
+from call_sandbox.testing.run import Launcher, Run, installed, wait_until
 from call_sandbox.testing.verdict import Verdict, judge
 
 __all__ = [
     "ForkServer",
+    "Launcher",
     "Output",
     "Planted",
     "Plugin",

@@ -61,6 +61,7 @@ class Plugin:
         command: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
         stdout: int | None = None,
+        eager: bool = True,
         launch: Launcher | None = None,
         **changes: Any,  # noqa: ANN401
     ) -> Run:
@@ -71,6 +72,7 @@ class Plugin:
             command: In place of the plugin's own command, such as a program that wraps it.
             environment: Variables on top of this process's own, without its proxies.
             stdout: A file descriptor in place of the pipe that is read here.
+            eager: Read its output as it comes, and not by `Run.hear` alone.
             launch: In place of the plugin's own launcher.
             changes: Settings of this run; `...` leaves one out.
         """
@@ -85,6 +87,7 @@ class Plugin:
             cwd=self.folder,
             env={**inherited, **(environment or {})},
             stdout=stdout,
+            eager=eager,
         )
         self.runs.append(run)
         return run

@@ -104,6 +104,7 @@ class Run:
         cwd: Path,
         env: Mapping[str, str],
         stdout: int | None = None,
+        eager: bool = True,
     ) -> None:
         """Start it.
 
@@ -113,7 +114,11 @@ class Run:
             cwd: Its folder.
             env: Its whole environment.
             stdout: A file descriptor to write to; None reads it here.
+            eager: Read its output as it comes. Otherwise only `hear` reads, until `wait`: a plugin
+                that is ahead waits, as it does for a slow target.
         """
+        self._output: IO[bytes] | None = None
+        self._listens = False
         self.heard: list[tuple[float, bytes]] = []
         self.said: list[str] = []
         self._threads: list[threading.Thread] = []
@@ -123,7 +128,8 @@ class Run:
         if stdout is None:
             self._output, stdout = _to_read()
             theirs.append(stdout)
-            self._aside(self._listen)
+            if eager:
+                self._listen()
         self._aside(self._read_errors)
         try:
             self.process = launch(
@@ -174,6 +180,20 @@ class Run:
             if line.startswith(b"{") and line.endswith(b"}\n")
         ]
 
+    def hear(self) -> bytes:
+        """The next line of standard output, once it is there; nothing when there is no more."""
+        if self._output is None or self._output.closed:
+            return b""
+        if line := self._output.readline():
+            self.heard.append((time.monotonic(), line))
+        return line
+
+    def deafen(self) -> Self:
+        """Close standard output: whoever writes to it learns that nobody reads any more."""
+        if self._output is not None:
+            self._output.close()
+        return self
+
     # What it is told
 
     def feed(self, messages: Iterable[Mapping[str, Any] | bytes]) -> Self:
@@ -212,6 +232,7 @@ class Run:
         Raises:
             TimeoutError: It did not end; it was killed then, and its standard error is told.
         """
+        self._listen()
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -228,6 +249,7 @@ class Run:
 
     def close(self) -> None:
         """End it, however it is."""
+        self._listen()
         self.kill().process.wait(PATIENCE)
         for thread in self._threads:
             thread.join(PATIENCE)
@@ -238,9 +260,14 @@ class Run:
         self._threads[-1].start()
 
     def _listen(self) -> None:
-        with self._output:
-            for line in self._output:
-                self.heard.append((time.monotonic(), line))
+        if self._output is not None and not self._listens:
+            self._listens = True
+            self._aside(self._read_output)
+
+    def _read_output(self) -> None:
+        while self.hear():
+            pass
+        self.deafen()
 
     def _read_errors(self) -> None:
         with self._errors:
