@@ -211,7 +211,7 @@ def _become(
     name = command[0]
     if name.endswith(".py"):
         sys.argv = command
-        return lambda: runpy.run_path(name, run_name="__main__")
+        return lambda: runpy.run_path(name, run_name="__main__") and None
     sys.argv = [str(Path(sysconfig.get_path("scripts")) / name), *command[1:]]
     program: Callable[[], Any] = (programs.get(name) or _script(name)).load()
     return program

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 CRASHES = ("Traceback (most recent call last)", "Fatal Python error")
 """What a program says that has lost control of itself; a traceback quotes what it handled."""
 
+
+def _forms(text: str) -> tuple[str, ...]:
+    """A text as it is, and as a URL has it: in its path, in its parts, in a form."""
+    return text, quote(text), quote(text, safe=""), quote_plus(text)
+
+
 # A measured time has so many digits that a phone number may be among them.
 _FRACTION = re.compile(r"\d\.\d{12,}")
 
@@ -40,7 +46,7 @@ class Planted:
         rest = rf"(?:{between}\d){{4}}"
         # The end of a header's base64 changes with what follows: what is before it does not.
         headers = (b64encode(":".join(login).encode()).decode()[:-4] for login in self.logins)
-        texts = {form for text in self.secrets for form in (text, quote(text), quote_plus(text))}
+        texts = {form for text in self.secrets for form in _forms(text)}
         parts = [re.escape(text) for text in {*CRASHES, *texts, *headers} if text]
         parts += [between.join(number) + rest for number in self.numbers]
         return re.compile("|".join(parts))
