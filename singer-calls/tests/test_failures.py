@@ -1,4 +1,4 @@
-"""Every way a request can fail has a row that says whether the vendor may have processed it."""
+"""Whatever keeps a connection from coming about, nothing was sent: no call is held for it."""
 
 from __future__ import annotations
 
@@ -8,58 +8,29 @@ import aiohttp
 import pytest
 from aiohttp import client_exceptions
 
-from singer_calls.deliver.failures import FAILURES, outcome_of
-from singer_calls.deliver.outcome import Fatal, Retry, Unknown
+from singer_calls.deliver.failures import not_opened
+from singer_calls.deliver.outcome import Fatal, Retry
 
-AIOHTTP = [
+CLASSES = [
     member
     for _, member in inspect.getmembers(client_exceptions, inspect.isclass)
     if issubclass(member, Exception)
-]
-
-# What a connector raises before a byte of the request is out.
-NOT_SENT = {
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientConnectorDNSError,
-    aiohttp.ClientConnectorSSLError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ClientSSLError,
-    aiohttp.ServerFingerprintMismatch,
-    aiohttp.ClientProxyConnectionError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    client_exceptions.UnixClientConnectorError,
-}
+] + [OSError, TimeoutError, ValueError, RuntimeError]
 
 
-@pytest.mark.parametrize("failure", AIOHTTP, ids=lambda cls: cls.__name__)
-def test_every_exception_of_the_client_has_a_row(failure):
-    """A new exception class of aiohttp can't slip through without an outcome."""
-    row = next((FAILURES[cls] for cls in failure.__mro__ if cls in FAILURES), None)
-    if issubclass(failure, aiohttp.WSMessageTypeError):
-        assert row is None  # web sockets only
-        return
-    assert isinstance(row, Retry | Unknown | Fatal)
-    assert isinstance(row, Retry) == (failure in NOT_SENT)
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("proxied", [True, False])
+def test_every_failure_to_connect_is_told_and_none_is_unknown(cls, proxied):
+    """Also one of a class that a later aiohttp adds."""
+    failure = cls.__new__(cls)
+    failure.__dict__.update(status=0, _certificate_error=ValueError())
+    outcome = not_opened(failure, proxied=proxied)
+    assert isinstance(outcome, Retry | Fatal)
+    assert outcome.reason
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        ConnectionResetError(),
-        BrokenPipeError(),
-        TimeoutError(),
-        OSError(5, "Input/output error"),
-        aiohttp.ServerDisconnectedError(),
-        aiohttp.ClientPayloadError(),
-    ],
-    ids=lambda failure: type(failure).__name__,
-)
-def test_a_request_that_left_without_an_answer_is_unknown(failure):
-    """Nothing that happens after the first byte may count as not processed."""
-    assert isinstance(outcome_of(failure), Unknown)
-
-
-def test_a_fault_of_the_program_is_no_outcome():
-    """A TypeError says nothing about a call and must stop the run."""
-    assert outcome_of(TypeError()) is None
+def test_through_a_proxy_the_proxy_is_named():
+    """The vendor is found by the proxy; we find only the proxy."""
+    for failure in (OSError(), aiohttp.ServerDisconnectedError(), ValueError()):
+        assert "proxy" in not_opened(failure, proxied=True).reason
+        assert "proxy" not in not_opened(failure, proxied=False).reason

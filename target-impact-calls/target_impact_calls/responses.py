@@ -44,8 +44,10 @@ def outcome(answer: Answer, now: float) -> Outcome:
 
 
 def _success(answer: Answer, _now: float) -> Outcome:
-    # A 200 may hold an error: read what it says. QUEUED is documented for impact.com's other
-    # calls to come.
+    # A 200 may hold an error: read what it says, if it is all there. QUEUED is documented for
+    # impact.com's other calls to come.
+    if not answer.whole:
+        return Unknown("impact.com answered with success, but its Status was cut off")
     said, refusal = _read(answer.body)
     if said in {"OK", "QUEUED"}:
         return Accepted()

@@ -183,7 +183,7 @@ def test_an_answer_without_an_end_is_cut_at_the_timeout(bench, answer):
     """The call is held, the run goes on."""
     with endless(answer) as (url, requests):
         run = bench.run(bench.calls(1), api_url=url, request_timeout=1)
-    assert len(requests) == 1
+    assert len([request for request in requests if request]) == 1  # one more is opened ahead
     assert run.code == 0
     assert bench.held == bench.keys(1)
 

@@ -45,14 +45,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A vendor's answer, whole.
+    """A vendor's answer.
 
     Attributes:
-        status: The HTTP status, 100-599.
+        status: The HTTP status, three digits.
         headers: Its headers, looked up without regard to case.
-        body: At most ``transport.BODY_LIMIT`` bytes of it.
+        body: At most ``connection.BODY_LIMIT`` bytes of it, decoded.
+        whole: False when the body was cut, too long or can't be decoded. The status decides all
+            the same, unless a vendor's table reads the body of that status.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    whole: bool = True

@@ -1,58 +1,69 @@
-"""Every way a request can fail without an answer, and what that says about the call.
+"""Every way in which no connection comes about: nothing was sent, so no call is held for it.
 
-One question: had the request left? Before that the vendor can't have processed it (``Retry``);
-from the first byte on it may have (``Unknown``). A class that is not in the table is looked up by
-its bases, so a new subclass in aiohttp gets its parent's row.
+The failure's class only gives the words; whether a request left is known from the connection.
 """
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from singer_calls.deliver.outcome import Fatal, Outcome, Retry, Unknown
+from singer_calls.deliver.outcome import Fatal, Outcome, Retry
+from singer_calls.http import faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAILURES: Mapping[type[BaseException], Outcome] = {
-    # Not sent: no connection was made.
-    aiohttp.ClientConnectorError: Retry("no connection to the vendor"),
-    aiohttp.ClientConnectorDNSError: Retry("the vendor's host name was not found"),
-    aiohttp.ClientConnectorSSLError: Retry("no secure connection to the vendor"),
-    aiohttp.ClientConnectorCertificateError: Retry("the vendor's certificate is not valid"),
-    aiohttp.ClientSSLError: Retry("no secure connection to the vendor"),
-    aiohttp.ServerFingerprintMismatch: Retry("the vendor's certificate is not the expected one"),
-    aiohttp.ClientProxyConnectionError: Retry("no connection to the proxy"),
-    aiohttp.ClientHttpProxyError: Retry("the proxy refused the connection"),
-    aiohttp.ConnectionTimeoutError: Retry("no connection to the vendor in time"),
-    ssl.SSLCertVerificationError: Retry("the vendor's certificate is not valid"),
-    # Never sent by any wait: the address is wrong.
-    aiohttp.InvalidURL: Fatal("api_url is not a usable address: check it"),
-    aiohttp.NonHttpUrlClientError: Fatal("api_url is not an http address: check it"),
-    # Sent, or on its way: no answer, or none that could be read to its end.
-    aiohttp.SocketTimeoutError: Unknown("no answer in time"),
-    aiohttp.ServerTimeoutError: Unknown("no answer in time"),
-    TimeoutError: Unknown("no answer in time"),
-    aiohttp.ServerDisconnectedError: Unknown("the connection ended before the answer"),
-    aiohttp.ServerConnectionError: Unknown("the connection ended before the answer"),
-    aiohttp.ClientOSError: Unknown("the connection broke before the answer"),
-    aiohttp.ClientConnectionResetError: Unknown("the connection broke before the answer"),
-    aiohttp.ClientConnectionError: Unknown("the connection broke before the answer"),
-    aiohttp.ClientPayloadError: Unknown("the answer was cut off"),
-    aiohttp.ClientResponseError: Unknown("the answer is not HTTP"),
-    aiohttp.ClientError: Unknown("the request failed on its way"),
-    OSError: Unknown("the connection broke before the answer"),
+    from singer_calls.http.faults import Fault
+
+FAULTS: Mapping[type[BaseException], Fault] = {
+    aiohttp.ClientConnectorDNSError: faults.HOST,
+    aiohttp.ClientConnectorSSLError: faults.TLS,
+    aiohttp.ClientConnectorCertificateError: faults.CERTIFICATE,
+    aiohttp.ClientProxyConnectionError: faults.PROXY,
+    aiohttp.ClientHttpProxyError: faults.PROXY,
+    aiohttp.InvalidURL: faults.ADDRESS,
+    TimeoutError: faults.CONNECT_TIME,
+    Exception: faults.CONNECTION,
+}
+_WITH_PROXY = {faults.HOST: faults.PROXY, faults.CONNECTION: faults.PROXY}
+_NO_WAIT_HELPS = {faults.CERTIFICATE, faults.ADDRESS}
+_ASKS_FOR_CREDENTIALS = 407  # RFC 9110, section 15.5.8
+
+_CERTIFICATES: Mapping[int, str] = {  # X509_V_ERR_..., openssl/x509_vfy.h
+    9: "not valid yet",
+    10: "expired",
+    18: "signed by itself",
+    19: "of an authority that is not known here",
+    20: "of an authority that is not known here",
+    21: "of an authority that is not known here",
+    62: "another host's",
+    64: "another host's",
 }
 
 
-def outcome_of(failure: BaseException) -> Outcome | None:
-    """What a failed request says about its call.
+def not_opened(failure: Exception, *, proxied: bool) -> Outcome:
+    """What is told of a connection that did not come about.
+
+    Args:
+        failure: Raised while it was opened.
+        proxied: Whether through a proxy: it finds the vendor, we find only the proxy.
 
     Returns:
-        The row of the failure's nearest base class, or None when it is no failure of a request
-        but a fault in the program.
+        ``Retry``, or ``Fatal`` where no wait helps.
     """
-    return next((FAILURES[cls] for cls in type(failure).__mro__ if cls in FAILURES), None)
+    if isinstance(failure, aiohttp.ClientHttpProxyError) and (
+        failure.status == _ASKS_FOR_CREDENTIALS
+    ):
+        return Fatal("The proxy asks for credentials: correct user and password in HTTPS_PROXY")
+    fault = next(FAULTS[cls] for cls in type(failure).__mro__ if cls in FAULTS)
+    if proxied:
+        fault = _WITH_PROXY.get(fault, fault)
+    reason = fault.reason
+    if isinstance(failure, aiohttp.ClientConnectorCertificateError):
+        code = getattr(failure.certificate_error, "verify_code", 0)
+        reason += f" (it is {_CERTIFICATES.get(code, 'not valid')})"
+    if fault.advice:
+        reason += f": {fault.advice}"
+    return Fatal(reason[0].upper() + reason[1:]) if fault in _NO_WAIT_HELPS else Retry(reason)

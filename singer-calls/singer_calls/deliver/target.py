@@ -11,8 +11,6 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import click
 from singer_sdk import Target
@@ -169,10 +167,12 @@ class CallTarget(CallPlugin, Target):
                     ),
                 ),
                 transport=Transport(
-                    {"User-Agent": self.user_agent, **headers},
+                    url=config["api_url"],
+                    headers=lambda: {"User-Agent": self.user_agent, **headers},
                     timeout=config["request_timeout"],
                     connections=config["max_in_flight"],
-                    proxy=_proxy_for(config["api_url"]),
+                    may_send=lambda: True,
+                    environ=os.environ,
                 ),
                 ledger=self._ledger,
                 rejected=self._rejected,
@@ -355,11 +355,3 @@ def _mapped_property(error: Exception) -> str | None:
         name = trace.tb_frame.f_locals.get("property_name") or name
         trace = trace.tb_next
     return name if isinstance(name, str) else None
-
-
-def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for this address (HTTPS_PROXY, NO_PROXY)."""
-    parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
-        return None
-    return getproxies().get(parts.scheme)
