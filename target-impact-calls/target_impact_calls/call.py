@@ -6,8 +6,8 @@ vendor's OpenAPI description (impact-brand-calldata v14).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.local import Local
@@ -33,86 +33,49 @@ from singer_calls.deliver.parameters import (
     write,
 )
 from singer_calls.values import phone
+from singer_calls.values.country import calling_code, country
+from target_impact_calls.status import ANSWER, STATUSES, UNKNOWN_CALLERID, Statuses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY = "CallSessionId"
 CAMPAIGN = "CampaignId"
-ANSWER = "ANSWER"
-FAILURE = "FAILURE"
-CANCEL = "CANCEL"
-UNKNOWN_CALLERID = "UNKNOWN_CALLERID"
 
-STATUSES = (
-    UNKNOWN_CALLERID,
-    "CONGESTION",
-    "INCOMPLETE",
-    CANCEL,
-    "IVR_DROPOFF",
-    "NO_TRANSFER_ATTEMPT",
-    ANSWER,
-    FAILURE,
-)
-
-# Words of the sources for the same thing. What stands in none of these lists is a FAILURE:
-# impact.com takes a missing status for ANSWER, and may pay for it.
-_SOURCE_WORDS = {
-    ANSWER: ("Answered", "Invoca: Max Call Duration"),
-    "CONGESTION": ("User busy", "Busy", "Destination: Error (503 or Fast Busy)"),
-    CANCEL: (
-        *("No answer", "Call Rejected", "Hangup", "Cancelled", "Rejected"),
-        "Destination: No Answer",
-    ),
-    "IVR_DROPOFF": (
-        *("Voice Mail", "Answered [machine detected]", "Hangup-record-alert"),
-        *("Hangup-whisper-caller", "IVR: Hang-up"),
-    ),
-    "INCOMPLETE": (
-        *("Unallocated (unassigned) number", "Destination is voxnumber"),
-        "Destination: Number Not In Service",
-    ),
-    FAILURE: (
-        *("No rules set", "Rules broken", "Number on hold", "Blocked"),
-        "Unknown: Unknown Cause",
-    ),
-}
-# Invoca's hang-ups say who ended the call, not whether it was answered: the talk time does.
-_HANG_UPS = ("Caller: Hang-up", "Destination: Hang-up")
-# INVOX and Invoca say so of a call that goes on.
-_NOT_FINAL = ("Calling", "Bridged")
-
-
-def _fold(word: str) -> str:
-    return " ".join(word.replace("_", " ").casefold().split())
-
-
-_BY_WORD = MappingProxyType(
-    {_fold(word): status for status, words in _SOURCE_WORDS.items() for word in words}
-    | {_fold(status): status for status in STATUSES}
-)
-_HANG_UP_WORDS = frozenset(map(_fold, _HANG_UPS))
-_NOT_FINAL_WORDS = frozenset(map(_fold, _NOT_FINAL))
+_ZIP_4 = re.compile(r"\d{5}[- ]?\d{4}", re.ASCII)
+_WITHHELD = "anonymous"  # what is sent for a caller without a word for that
 
 _SHORT = text(64)
 _EVENT_DATE = Kind("ISO 8601 date-time; bare times are in `timezone`", scalar, in_identity)
 _CALLER = Kind("phone number, sent as E.164; at most 64 characters", _SHORT.write, in_identity)
 _CALLED = Kind("phone number, sent as national digits (10 in the US)", scalar, in_identity)
-_LIST = Kind("text, or a list of texts", lambda value: ",".join(map(scalar, _items(value))))
 
 
-def _items(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _keys(value: object) -> str:
+    # "List of unique keynames that were pressed during the call."
+    items = value if isinstance(value, list) else scalar(value).split(",")
+    return ",".join(dict.fromkeys(scalar(item) for item in items if not is_blank(item)))
 
 
 def _country(value: object) -> str:
-    code = scalar(value).upper()
-    if not phone.is_country(code):
-        raise InvalidCallError("must be an ISO 3166 alpha-2 code, such as US, GB or RO")
+    code = country(scalar(value))
+    if code is None:
+        raise InvalidCallError("must be an ISO 3166 code of a country, such as US, GB or RO")
     return code
 
 
-_COUNTRY = Kind("ISO 3166 alpha-2 code; by default that of the number", _country, in_identity)
+def _zip(value: object) -> str:
+    # A whole number by the vendor's description; ZIP+4 names a side of a street.
+    code = scalar(value)
+    digits: str = DIGITS.write(code[:5] if _ZIP_4.fullmatch(code) else code)
+    return digits
+
+
+_COUNTRY = Kind(
+    "ISO 3166 code, sent as alpha-2; by default that of the number", _country, in_identity
+)
+_KEYS = Kind("text, or a list of texts: each key once, joined by commas", _keys)
+_POSTCODE = Kind("digits; of ZIP+4 the first five", _zip)
 _SESSION = "Id of the call in the source: our key, a call is sent once under it"
 
 # In the order of the vendor's documented request.
@@ -142,12 +105,12 @@ PARAMETERS = (
     Parameter("ClickId", text(), "impact.com's click id from the landing page"),
     Parameter("City", text(), "City of the caller"),
     Parameter("Region", text(), "Region of the caller"),
-    Parameter("Zip", DIGITS, "Postcode of the caller, when it is digits", decoration=True),
+    Parameter("Zip", _POSTCODE, "Postcode of the caller", decoration=True),
     Parameter("RepeatCaller", text(), "Repeat or new caller"),
     Parameter("PhoneType", choice("Landline", "Mobile"), "Of the caller", decoration=True),
     Parameter("CallRecording", url("https", "http"), "Recording", decoration=True),
     Parameter("IvrDuration", DURATION, "Time in the IVR tree, seconds"),
-    Parameter("Keypresses", _LIST, "Keys pressed during the call"),
+    Parameter("Keypresses", _KEYS, "Keys pressed during the call"),
     Parameter("Key1", text(), "First key pressed"),
     Parameter("Key2", text(), "Second key pressed"),
     Parameter("Key3", text(), "Third key pressed"),
@@ -182,22 +145,17 @@ class Writer:
     Attributes:
         settings: The plugin's; what they say holds for calls that don't say it themselves.
         local: How bare times and numbers are read.
-        words: The user's source words for call statuses, folded.
+        statuses: What the source's words for statuses mean.
     """
 
     settings: Mapping[str, Any]
     local: Local
-    words: Mapping[str, str]
+    statuses: Statuses
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Writer:
         """The writer that these settings describe."""
-        words: Mapping[str, str] = settings.get("call_status_map") or {}
-        return cls(
-            settings=settings,
-            local=Local.of(settings),
-            words={_fold(word): status for word, status in words.items()},
-        )
+        return cls(settings, Local.of(settings), Statuses.of(settings))
 
     def write(self, record: Mapping[str, Any]) -> Written:
         """One record as one call.
@@ -206,16 +164,13 @@ class Writer:
             The parameters in the documented order, as text and whole numbers.
 
         Raises:
+            NotYetError: The call still goes on.
             InvalidCallError: The record can't become a call.
         """
         values = given(PARAMETERS, record, self.settings)
         remarks = ignored("impact.com", PARAMETERS, record)
-        status = self._status(values)
-        if status is None:
-            remarks.append(f"CallStatus is missing or no known word: sent as {FAILURE}")
-        values["CallStatus"] = status or FAILURE
-        values.setdefault("TalkDuration", values.get("CallDuration") if status == ANSWER else 0)
-        moment = self._moment(values)
+        self._status(values, remarks)
+        moment = self._moment(values, remarks)
         caller = self._caller(values)
         called = self._called(values)
         written = write(PARAMETERS, values)
@@ -248,45 +203,47 @@ class Writer:
         values = given(PLACE, record, self.settings)
         written = write(PLACE, values).values
         try:
-            moment = self._moment(values | {"EventDate": record.get("EventDate")})
+            moment = self._moment(values | {"EventDate": record.get("EventDate")}, [])
         except InvalidCallError:
             moment = None
         return str(written[CAMPAIGN]), written[KEY], moment
 
-    def _status(self, values: Mapping[str, Any]) -> str | None:
-        word = _fold(named("CallStatus", scalar, values.get("CallStatus", "")))
-        if word in _NOT_FINAL_WORDS:
-            raise InvalidCallError(
-                "the call still goes on: filter such calls in the mapping, they come again "
-                "when they have ended",
-                "CallStatus",
-            )
-        if word in _HANG_UP_WORDS and word not in self.words:
-            talked = named("TalkDuration", DURATION.write, values.get("TalkDuration", 0))
-            return ANSWER if talked else CANCEL
-        return self.words.get(word) or _BY_WORD.get(word)
+    def _status(self, values: dict[str, Any], remarks: list[str]) -> None:
+        """Always sent: impact.com takes a missing status for ANSWER, and may pay for it."""
+        talk = values.get("TalkDuration")
+        talked = None if talk is None else named("TalkDuration", DURATION.write, talk)
+        word = named("CallStatus", scalar, values.get("CallStatus", ""))
+        values["CallStatus"], told = self.statuses.read(word, talked)
+        remarks += told
+        answered = values["CallStatus"] == ANSWER
+        values.setdefault("TalkDuration", values.get("CallDuration") if answered else 0)
 
-    def _moment(self, values: dict[str, Any]) -> int | None:
+    def _moment(self, values: dict[str, Any], remarks: list[str]) -> int | None:
         # "Alternatively, submit NOW" (vendor docs, Log call data).
         if is_blank(values.get("EventDate")) or values["EventDate"] == "NOW":
             return None
-        moment = self.local.moment("EventDate", values["EventDate"])
+        moment, told = self.local.moment("EventDate", values["EventDate"])
+        remarks += told
         values["EventDate"] = moment.isoformat(timespec="seconds")
         return int(moment.timestamp())
 
     def _caller(self, values: dict[str, Any]) -> phone.Phone | None:
         caller = values.get("CallerId")
-        if caller is not None and not phone.is_withheld(caller):
+        said = values["CallStatus"] == UNKNOWN_CALLERID
+        word = said and isinstance(caller, str) and not any(map(str.isdecimal, caller))
+        if caller is not None and not word and not phone.is_withheld(caller):
             number = self._number(values, "CallerId", "CallerPhoneNumberCountry")
             # impact.com matches conversions by it, so it has one form for good.
             values["CallerId"] = number.e164
             return number
-        if values["CallStatus"] != UNKNOWN_CALLERID:
+        if not said:
             raise InvalidCallError(
-                "the caller's number is missing or withheld: filter such calls, or map "
-                f"CallStatus to {UNKNOWN_CALLERID} and CallerId to a word such as anonymous",
+                f"the caller's number is {'missing' if caller is None else 'withheld'}: filter "
+                f"such calls, or map CallStatus to {UNKNOWN_CALLERID}",
                 "CallerId",
             )
+        # Not the digits of a word that was typed on a keypad: they are somebody's number.
+        values["CallerId"] = caller if word else _WITHHELD
         return None
 
     def _called(self, values: dict[str, Any]) -> phone.Phone | None:
@@ -299,8 +256,14 @@ class Writer:
         return number
 
     def _number(self, values: dict[str, Any], name: str, country_name: str) -> phone.Phone:
-        country = named(country_name, _country, values.get(country_name, self.local.country))
-        number = self.local.number(name, values[name], country)
+        said = values.get(country_name)
+        code = None if said is None else named(country_name, _country, said)
+        number = self.local.number(name, values[name], code)
+        if code and calling_code(code) != number.calling_code:
+            raise InvalidCallError(
+                f"is a number of another country than {country_name} says: correct one of them",
+                name,
+            )
         # impact.com takes a missing country for US.
         values.setdefault(country_name, number.country)
         return number

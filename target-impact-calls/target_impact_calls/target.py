@@ -8,8 +8,8 @@ from singer_sdk import typing as th
 
 from singer_calls import options
 from singer_calls.deliver.target import CallTarget
-from target_impact_calls.call import STATUSES
 from target_impact_calls.sink import ImpactSink
+from target_impact_calls.status import REJECT, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,8 +65,18 @@ class TargetImpactCalls(CallTarget):
                 th.ObjectType(additional_properties=th.StringType(allowed_values=[*STATUSES])),
                 title="Words for call statuses",
                 description="Source word to impact.com's CallStatus, for example "
-                '{"Sunat": "CANCEL"}; case and _ make no difference. Comes before the built-in '
-                "words; a word in neither is sent as FAILURE.",
+                '{"Sunat": "CANCEL"}; case, -, _ and spaces make no difference. Comes before the '
+                "built-in words.",
+            ),
+            th.Property(
+                "on_unknown_status",
+                th.StringType,
+                allowed_values=[REJECT, *STATUSES],
+                default=REJECT,
+                title="On an unknown status",
+                description="What becomes of a call whose status is missing, or a word that is in "
+                "neither call_status_map nor the built-in table: reject it, or send this status, "
+                "which can't be corrected afterwards.",
             ),
         ],
         options.common(api_url="https://twilio.ivr.impactradius.com", docs=_DOCS),

@@ -12,6 +12,7 @@ from singer_sdk.testing import get_target_test_class
 
 from call_sandbox.credentials import IMPACT_PASSWORD
 from singer_calls.deliver.parameters import markdown
+from target_impact_calls import status
 from target_impact_calls.call import PARAMETERS
 from target_impact_calls.sink import ImpactSink
 from target_impact_calls.target import TargetImpactCalls
@@ -142,8 +143,8 @@ def test_a_run_that_rejects_too_much_fails_with_all_of_it_set_aside(run, sandbox
 
 def test_what_is_only_remarked_is_said_once(run, sandbox):
     """However many calls it holds for."""
-    records = [call(n, Zip="SW1A", utm_source="x", CallStatus="Normal Clearing") for n in (1, 2)]
-    done = run(records)
+    records = [call(n, Zip="SW1A", utm_source="x", CallStatus="Transferat") for n in (1, 2)]
+    done = run(records, on_unknown_status="FAILURE")
     assert len(sandbox.books("impact")) == 2
     for remark in ("Zip must be digits", "utm_source is no parameter", "sent as FAILURE"):
         assert done.err.count(remark) == 1
@@ -206,6 +207,12 @@ def test_the_readme_has_the_table_of_parameters():
     """Between its markers, as call.py has it."""
     shown = README.split("<!-- parameters -->")[1].split("<!-- /parameters -->")[0]
     assert shown.strip() == markdown(PARAMETERS)
+
+
+def test_the_readme_s_words_are_the_program_s():
+    """A word is looked up there before it is mapped."""
+    shown = README.split("<!-- statuses -->")[1].split("<!-- /statuses -->")[0]
+    assert shown.strip() == status.markdown()
 
 
 def test_about_needs_no_credentials_and_shows_none(run):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ SIGNALS_LIMIT = 100  # "Signals are limited to 100" (an answer of Invoca's Signa
 
 _RECORDINGS = ("recording_url", "recording_filename")
 _TRUTH = {"true": 1, "1": 1, "yes": 1, "false": 0, "0": 0, "no": 0}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Pair = tuple[str, Any]
 
 
@@ -109,7 +111,11 @@ def _canonical(pairs: list[dict[str, Any]]) -> str:
     return json.dumps(by_name, sort_keys=True)
 
 
-_START = Kind("date and time, sent as ISO 8601; bare times are in `timezone`", scalar, in_identity)
+_START = Kind(
+    "date and time, sent as the epoch in milliseconds; bare times are in `timezone`",
+    scalar,
+    in_identity,
+)
 _NUMBER = Kind("phone number, sent as E.164", scalar, in_identity)
 _SIGNALS = Kind("object of name and truth, or list of `name` and `value`", _signals, _canonical)
 _CUSTOM = Kind("object of name and value, or list of `name` and `value`", _custom_data, _canonical)
@@ -192,7 +198,8 @@ class Writer:
         """
         values = given(PARAMETERS, record, self.settings)
         self._prefix(values)
-        moment = self._moment(values)
+        remarks = ignored("Invoca", PARAMETERS, record)
+        moment = self._moment(values, remarks)
         numbers = {name: self._number(name, values) for name in NUMBERS if name in values}
         call = write(CALL, values)
         if not any(name in call.values for name in _RECORDINGS):
@@ -208,7 +215,7 @@ class Writer:
                 "call": call.values,
                 **{name: pairs for name, pairs in beside.values.items() if pairs},
             },
-            remarks=tuple(ignored("Invoca", PARAMETERS, record)),
+            remarks=tuple(remarks),
             canonical=(
                 *call.canonical,
                 *beside.canonical,
@@ -234,7 +241,7 @@ class Writer:
         self._prefix(values)
         written = write(PLACE, values).values
         try:
-            moment = self._moment({"start_time": record.get("start_time")})
+            moment = self._moment({"start_time": record.get("start_time")}, [])
         except InvalidCallError:
             moment = None
         return str(written[CAMPAIGN]), written[KEY], moment
@@ -244,14 +251,16 @@ class Writer:
             prefix = self.settings.get("call_prefix") or ""
             values[KEY] = prefix + named(KEY, scalar, values[KEY])
 
-    def _moment(self, values: dict[str, Any]) -> int | None:
+    def _moment(self, values: dict[str, Any], remarks: list[str]) -> int | None:
         if is_blank(values.get("start_time")):
             return None
-        # Of the documented formats the only one that leaves no doubt about the zone; with
-        # dashes, as a client in use sends it, where the documents' examples have slashes.
-        start = self.local.moment("start_time", values["start_time"])
-        values["start_time"] = start.isoformat(timespec="milliseconds")
-        return int(start.timestamp())
+        start, told = self.local.moment("start_time", values["start_time"])
+        remarks += told
+        # "UTC milliseconds since 1/1/70 [...] i.e. a 13 digit start time": the one form that every
+        # reading of the documents allows. Theirs with slashes stands beside examples with dashes.
+        milliseconds = (start - _EPOCH) // timedelta(milliseconds=1)
+        values["start_time"] = str(milliseconds)
+        return milliseconds // 1000
 
     def _number(self, name: str, values: dict[str, Any]) -> phone.Phone:
         value = values[name]

@@ -1,32 +1,72 @@
-"""Phone numbers: read in any common form, written as E.164 or national digits."""
+"""Phone numbers: read in any common form, written as E.164 or national digits.
+
+A text is matched against a grammar before any digit is looked at, so that the digits that go out
+are those of a number and not of an IP address, a mask or a decimal point:
+
+    text       ["display name"] <address> | address
+    address    tel: or sip: uri, of which the user part counts | number
+    number     + and digits, in groups between spaces - . / and parentheses, then perhaps an
+               extension, which is dropped
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from decimal import Decimal
+from urllib.parse import unquote
 
 import phonenumbers
 from phonenumbers import NumberParseException, ValidationResult
 
+from singer_calls.values.numbers import whole
+
 _NORTH_AMERICA = 1
-_LONGEST = 20  # digits, more than any number has
+_MEXICO = 52
+_LONGEST = 10**20
+_LONGEST_TEXT = 256  # characters, display name and SIP parameters included
 
 # What phone systems put in the place of a number that the caller withheld.
 _WITHHELD_WORDS = frozenset(
     (
-        "anonymous",
-        "blocked",
-        "hidden",
-        "private",
-        "restricted",
-        "unavailable",
-        "unknown",
-        "withheld",
+        *("anonymous", "blocked", "hidden", "private", "restricted", "unavailable", "unknown"),
+        *("withheld", "suppressed", "undisclosed", "clir", "none", "null", "nil", "n/a", "na"),
     )
 )
-# Carriers also send those words as typed on a keypad: +266696687 spells ANONYMOUS.
-_WITHHELD_NUMBERS = frozenset(
-    "+" + phonenumbers.convert_alpha_characters_in_number(word) for word in _WITHHELD_WORDS
+_WITHHELD_PHRASE = re.compile(
+    r"(no|not) (caller ?id|cid|number|available|provided|disclosed|shown)|out of area"
+)
+# Carriers also send those words as typed on a keypad: +266696687 spells ANONYMOUS, +17378742833
+# RESTRICTED. Without a + the short ones are somebody's number behind a 1.
+_LONG, _SHORT = (
+    "|".join(map(phonenumbers.convert_alpha_characters_in_number, words))
+    for words in (
+        ("anonymous", "restricted", "unavailable"),
+        ("blocked", "private", "unknown"),
+    )
+)
+_WITHHELD_NUMBER = re.compile(rf"\+?1?(?:{_LONG})|(?:\+1?)?(?:{_SHORT})|\+?1?0{{7,}}|\+?0+")
+
+_SEPARATORS = str.maketrans("", "", " -./()")
+_NAMED = re.compile(r'(?:"[^"<>]*")?[^"<>]*<([^<>]+)>(?:;.*)?')
+_URI = re.compile(r"(?:tel|sips?):", re.IGNORECASE)
+_DECIMALS = re.compile(r"(\+?\d{5,})\.0+")
+_NUMBER = re.compile(
+    r"""(?P<number>
+          \(?\+?[ (]?\d (?:[ \-./()]{0,3}\d)*
+        )
+        (?:[ ]?(?:,+|;|;?[ ]?ext(?:ension|n|\.)?=?:?|(?P<mask>[x\#]))[ ]?\d{1,7}\#?)?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# Of the same characters as a number: an IPv4 address, a date, and a number with one decimal.
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_NO_NUMBER = re.compile(
+    rf"""(?<![\d.]) {_OCTET} (?:\.{_OCTET}){{3}} (?!\.?\d)
+       | ^ (?:19|20)\d\d([\-/.])\d\d?\1\d\d? $
+       | ^ \d\d?([\-/.])\d\d?\2(?:19|20)\d\d $
+       | \.\d $""",
+    re.VERBOSE,
 )
 
 
@@ -46,9 +86,14 @@ class Phone:
     national: str = field(repr=False)
 
     @property
+    def digits(self) -> str:
+        """``40722000111``."""
+        return f"{self.calling_code}{self.national}"
+
+    @property
     def e164(self) -> str:
         """``+40722000111``."""
-        return f"+{self.calling_code}{self.national}"
+        return f"+{self.digits}"
 
 
 def is_country(code: str) -> bool:
@@ -57,10 +102,13 @@ def is_country(code: str) -> bool:
 
 
 def is_withheld(value: object) -> bool:
-    """Whether this says that the caller withheld the number: ``anonymous``, ``Private number``."""
-    text = str(value).casefold().strip()
-    words = text.removeprefix("sip:").replace("@", " ").replace("_", " ").split()
-    return text in _WITHHELD_NUMBERS or any(word in _WITHHELD_WORDS for word in words)
+    """Whether this says that the caller withheld the number.
+
+    A word (``anonymous``, ``Private number``, ``No Caller ID``), such a word typed on a keypad
+    (+17378742833 spells RESTRICTED), or zeros. A text with any other digit is none.
+    """
+    text = _text(value)
+    return text is not None and _is_withheld(_address(text))
 
 
 def parse(value: object, default_country: str) -> Phone | None:
@@ -75,26 +123,85 @@ def parse(value: object, default_country: str) -> Phone | None:
         default_country: ISO 3166 alpha-2 code, for numbers without a calling code.
 
     Returns:
-        The number, None when this is none.
+        The number, None when this is none, and when it is withheld.
     """
-    if isinstance(value, Decimal):
-        short = value.is_finite() and value.adjusted() < _LONGEST  # int() of 1e999999999 never ends
-        value = int(value) if short and value == value.to_integral_value() else None
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    text = _text(value)
+    address = None if text is None else _address(text)
+    if address is None or _is_withheld(address) or (match := _matched(address)) is None:
         return None
+    plus = "+" if "+" in match["number"] else ""
     try:
-        number = phonenumbers.parse(str(value), default_country)
+        number = phonenumbers.parse(
+            plus + "".join(filter(str.isdecimal, match["number"])), default_country
+        )
     except NumberParseException:
         return None
+    national = phonenumbers.national_significant_number(number)
+    code = number.country_code or 0
+    if code == _MEXICO and len(national) == 11 and national[0] == "1":  # noqa: PLR2004
+        # The 1 of mobile numbers was abolished in 2019; some networks still send it.
+        national = national[1:]
+        number = phonenumbers.parse(f"+{code}{national}")
+    if match["mask"] and code != _NORTH_AMERICA:
+        return None  # numbers have no fixed length: in 0301234x56 the x may stand for a digit
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return None
-    calling_code = number.country_code or 0
-    national = phonenumbers.national_significant_number(number)
-    if calling_code == _NORTH_AMERICA and national[0] in "01":
+    if code == _NORTH_AMERICA and national[0] in "01":
         return None  # no area begins so: a number of another country, read with the wrong one
     return Phone(
         country=phonenumbers.region_code_for_number(number)
-        or phonenumbers.region_code_for_country_code(calling_code),
-        calling_code=calling_code,
+        or phonenumbers.region_code_for_country_code(code),
+        calling_code=code,
         national=national,
     )
+
+
+def _text(value: object) -> str | None:
+    """The value as text of plain digits, dashes and spaces; None where it can't be a number."""
+    if isinstance(value, (float, Decimal)):
+        value = whole(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if 0 <= value < _LONGEST else None
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        return None
+    return "".join(map(_plain, value)).strip()
+
+
+def _plain(character: str) -> str:
+    if character.isascii():
+        return character
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    # Marks of the direction of writing, spaces that don't break, long dashes; copied from pages.
+    return {"Cf": "", "Zs": " ", "Pd": "-"}.get(category, {"\uff0b": "+"}.get(character, character))
+
+
+def _address(text: str) -> str:
+    """Without the display name, and of a URI the user part."""
+    if named := _NAMED.fullmatch(text):
+        text = named[1].strip()
+    scheme = _URI.match(text)
+    if scheme:
+        text = text[scheme.end() :].strip()
+    user, at, _host = text.partition("@")
+    if scheme or at:
+        text = unquote(user.partition(";")[0].partition(":")[0])
+    return text.strip()
+
+
+def _is_withheld(address: str) -> bool:
+    if _WITHHELD_NUMBER.fullmatch(address.translate(_SEPARATORS)):
+        return True
+    words = " ".join(address.casefold().replace("_", " ").replace("-", " ").split())
+    if any(character.isdecimal() for character in words):
+        return False
+    return not _WITHHELD_WORDS.isdisjoint(words.split()) or bool(_WITHHELD_PHRASE.search(words))
+
+
+def _matched(address: str) -> re.Match[str] | None:
+    """The number and its extension, None where the text is no number."""
+    if decimals := _DECIMALS.fullmatch(address):
+        address = decimals[1]  # a number that went through a column of floats
+    match = _NUMBER.fullmatch(address)
+    return None if match is None or _NO_NUMBER.search(match["number"]) else match
