@@ -136,7 +136,7 @@ def bench(request):
     if request.param == "sqlite":
         url = f"sqlite:///{request.getfixturevalue('tmp_path')}/calls.db"
     else:
-        url = request.getfixturevalue("database")
+        url = request.getfixturevalue("schema")
     bench = OnDatabase(url)
     yield bench
     bench.close()

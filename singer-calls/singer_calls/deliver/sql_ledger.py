@@ -148,30 +148,29 @@ class SqlLedger:
 
     def known(self, vendor: str) -> Known:
         """What is known at the start; counting ends at ``KNOWN_LIMIT``."""
-        theirs = sa.select(ACCOUNTS.c.id).where(ACCOUNTS.c.vendor == vendor)
-        delivered = CALLS.c.account.in_(theirs) & CALLS.c.state.in_(sorted(DELIVERED))
-        newest = (
-            sa.select(CALLS.c.moment)
-            .where(delivered, CALLS.c.moment.is_not(None))
-            .order_by(CALLS.c.moment.desc())
-            .limit(1)
-        )
-        unmarked = CALLS.c.account.in_(theirs) & IS_UNMARKED
         records = records_of(self._facts.target)
-        of_target = sa.select(ACCOUNTS.c.id).where(
-            ACCOUNTS.c.vendor == records.vendor, ACCOUNTS.c.origin == records.origin
-        )
-        waiting = CALLS.c.account.in_(of_target) & STANDING & CALLS.c.state.in_(sorted(WAITS))
 
         def ask(_again: bool) -> Known:
             with self._reader.connect() as connection:
-                moment = connection.execute(newest).scalar()
+                self._load_accounts(connection)
+                theirs = [n for one, n in self._numbers.items() if one.vendor == vendor]
+                delivered = CALLS.c.account.in_(theirs) & CALLS.c.state.in_(sorted(DELIVERED))
+                calls = _count(connection, delivered) if theirs else 0
+                newest = (
+                    sa.select(CALLS.c.moment)
+                    .where(delivered, CALLS.c.moment.is_not(None))
+                    .order_by(CALLS.c.moment.desc())
+                    .limit(1)
+                )
+                moment = connection.execute(newest).scalar() if calls else None
+                waits = STANDING & CALLS.c.state.in_(sorted(WAITS))
+                mine = CALLS.c.account == self._numbers.get(records)
                 return Known(
                     place=place_of(self._engine),
-                    calls=_count(connection, delivered),
+                    calls=calls,
                     newest=None if moment is None else iso(moment),
-                    unmarked=_count(connection, unmarked),
-                    records=_count(connection, waiting),
+                    unmarked=_count(connection, CALLS.c.account.in_(theirs) & IS_UNMARKED),
+                    records=_count(connection, mine & waits),
                 )
 
         return self._lasting("read", ask)

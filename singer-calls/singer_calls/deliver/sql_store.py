@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
 FORMAT = 2
+MOUNTS = Path("/proc/self/mountinfo")
 ONCE, LATEST = 0, 1  # policy of a delivery: sent once; what is known last is sent again
 
 _PATIENCE = 50  # tenths of a second for another run to make the tables
@@ -358,7 +359,7 @@ def _refuse_split(file: Path) -> None:
 
 def _is_mount(file: Path) -> bool:
     with suppress(OSError):
-        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+        lines = MOUNTS.read_text(errors="surrogateescape").splitlines()
         # The fifth field is the mount point, with blanks as \040 (man 5 proc).
         points = {line.split(" ")[4].encode().decode("unicode_escape") for line in lines}
         return str(file) in points
