@@ -4,7 +4,7 @@
 
 One server gives both the sandbox's answers, in turns, in one run. The SDK's side is what its own
 templates and documents lead to: a ``RESTStream`` with a schema, an authenticator and
-``post_process``, here with tap-invox's own ``typed``, so that both write the same records (which
+``post_process``, here with tap-invox's own ``call``, so that both write the same records (which
 is checked).
 """
 
@@ -33,8 +33,8 @@ from singer_sdk.pagination import SinglePagePaginator
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOX_API_KEY
-from singer_calls.extract import Oddities
-from tap_invox.records import typed
+from singer_calls.extract import SchemaDrift
+from tap_invox.records import call
 from tap_invox.schemas import CALLS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class DefaultCalls(RESTStream[None]):
     replication_key = "date"
     records_jsonpath = "$[*]"
     zone = ZoneInfo("Europe/Bucharest")
-    oddities = Oddities()
+    drift = SchemaDrift()
 
     @property
     def url_base(self) -> str:
@@ -82,7 +82,7 @@ class DefaultCalls(RESTStream[None]):
     def post_process(self, row: dict[str, Any], context: object = None) -> dict[str, Any]:
         """The same typing."""
         del context
-        return typed(row, self.zone, self.oddities)
+        return call(row, self.drift, self.zone)
 
 
 class DefaultTap(Tap):

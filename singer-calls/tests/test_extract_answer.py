@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singer_calls.extract import AskAgainError, Spill, elements
+from singer_calls.extract import RetriableError, Spill, iterate_array
+from singer_calls.extract.json_array import decoded
+
+
+def elements(chunks):
+    return iterate_array(decoded(chunks, None))
+
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -40,7 +46,7 @@ def test_a_cut_body_is_never_taken_for_a_whole_one(items, data):
     """Every prefix of the answer is asked for again."""
     body = json.dumps(items).encode()
     size = data.draw(st.integers(0, len(body) - 1))
-    with pytest.raises(AskAgainError):
+    with pytest.raises(RetriableError):
         list(elements([body[:size]]))
 
 
@@ -66,7 +72,7 @@ def test_a_cut_body_is_never_taken_for_a_whole_one(items, data):
 )
 def test_what_is_no_list_is_asked_for_again(body):
     """And the reason does not hold a byte of it."""
-    with pytest.raises(AskAgainError) as error:
+    with pytest.raises(RetriableError) as error:
         list(elements([body]))
     assert error.value.reason in {
         "answered something that is not a list of calls",
@@ -102,3 +108,26 @@ def test_a_spill_gives_back_what_it_was_given(count):
     spill = Spill(iter(records))
     assert len(spill) == count
     assert list(spill) == records
+
+
+@pytest.mark.parametrize(
+    ("charset", "letters"),
+    [("iso-8859-2", 0), ("utf-16", 0), ("UTF-8", 0), ("utf-8", 1), (None, 1), ("no-charset", 1)],
+)
+def test_the_declared_charset_is_obeyed_and_what_it_can_not_say_is_counted(charset, letters):
+    """However the bytes are cut."""
+    sent = "utf-8" if charset == "UTF-8" else charset
+    body = '[{"a":"ăș"}]'.replace("ș", "ş")
+    encoded = body.encode("iso-8859-2" if letters else sent)
+    lost = []
+    found = iterate_array(
+        decoded((encoded[n : n + 1] for n in range(len(encoded))), charset, lost.append)
+    )
+    assert list(found) == [{"a": "\ufffd" if letters else "ăş"}]
+    assert sum(lost) == letters
+
+
+@pytest.mark.parametrize("charset", ["base64", "rot13", "zlib", "", "\0"])
+def test_a_charset_that_is_none_counts_as_not_declared(charset):
+    """JSON is UTF-8."""
+    assert list(iterate_array(decoded(['["ă"]'.encode()], charset))) == ["ă"]

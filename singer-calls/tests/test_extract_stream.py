@@ -18,8 +18,8 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from singer_calls import options
 from singer_calls.errors import PluginError
-from singer_calls.extract import CallTap, TooMuchError, WindowedStream
-from singer_calls.extract.progress import Progress
+from singer_calls.extract import CallTap, ResponseTooLargeError, WindowedStream
+from singer_calls.extract.call_stream import how_far
 from singer_calls.values.clock import asked_from, asked_to, from_utc_text, to_utc, utc_text
 
 DAY = timedelta(days=1)
@@ -35,6 +35,7 @@ class Vendor:
         zone: Of its bare times.
         bounds: How it compares: bare texts, or moments with either reading of a bare bound.
         inclusive: Whether the last second asked for is part of the answer, and the first is.
+        lasting: How long each call is, where its dates mean the end of a call.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Vendor:
         zone: str = "UTC",
         bounds: str = "text",
         inclusive: tuple[bool, bool] = (True, False),
+        lasting: timedelta = timedelta(),
     ) -> None:
+        self.lasting = lasting
         self.calls = calls
         self.zone = ZoneInfo(zone)
         self.bounds = bounds
@@ -57,13 +60,13 @@ class Vendor:
         """Newest first, as no one said it would be otherwise."""
         self.asked.append((window.start, window.end))
         if self.too_much and window.length > self.too_much:
-            raise TooMuchError("answered HTTP 504")
+            raise ResponseTooLargeError("answered HTTP 504")
         low = window.start and asked_from(window.start, self.zone) - timedelta(seconds=1)
         high = asked_to(window.end, self.zone)
         rows = [
             {"id": identity, "date": to_utc(f"{self.local(real):%Y-%m-%d %H:%M:%S}", self.zone)}
             for identity, real in self.calls.items()
-            if real <= self.now and self.within(real, low, high)
+            if real + self.lasting <= self.now and self.within(real + self.lasting, low, high)
         ]
         return rows[::-1] + self.extra
 
@@ -205,6 +208,26 @@ def test_no_call_of_a_day_with_a_clock_change_is_lost_or_doubled(zone, data):
         bookmarks += run.bookmarks
     assert sorted(emitted) == sorted(vendor.calls)
     assert bookmarks == sorted(bookmarks)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lasting=st.timedeltas(timedelta(), WindowedStream.LONGEST_CALL),
+    window_days=st.integers(1, 5),
+    minutes=st.lists(st.integers(0, 15 * 24 * 60), unique=True, max_size=40),
+    too_much=st.none() | st.timedeltas(timedelta(hours=8), DAY),
+)
+def test_no_call_is_lost_or_doubled_where_dates_mean_its_end(
+    lasting, window_days, minutes, too_much
+):
+    """Calls that cross the border of two windows, and of two runs, of a vendor that filters so."""
+    vendor = Vendor({n: T0 + timedelta(minutes=n) for n in minutes}, lasting=lasting)
+    vendor.now, vendor.too_much = T0 + 20 * DAY, too_much
+    backfill = Run(vendor, start_date=T0 + DAY, end_date=T0 + 9 * DAY, window_days=window_days)
+    assert sorted(backfill.ids) == sorted(n for n in minutes if 24 * 60 <= n < 9 * 24 * 60)
+    live = Run(vendor, backfill.state, end_date=T0 + 16 * DAY, lookback_days=1)
+    assert {*backfill.ids, *live.ids} == {n for n in minutes if n >= 24 * 60}
+    assert len(live.ids) == len({*live.ids})
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 8])
@@ -452,16 +475,29 @@ def test_a_deselected_field_is_left_out_and_a_stream_map_is_applied():
     assert sorted(m["record"]["twice"] for m in run.of("RECORD")) == [0, 2, 6]
 
 
-def test_progress_is_told_every_ten_seconds():
-    """Window, calls, speed and time left."""
-    now, lines = [0.0], []
-    progress = Progress(4, lambda text, *args: lines.append(text % args), clock=lambda: now[0])
-    for second in range(1, 26):
-        now[0] = float(second)
-        progress.calls += 100
-        progress.done = second // 10
-        progress.tick()
-    assert lines == [
-        "Window 2 of 4: 1000 calls so far, 100 calls/s, about 30 s left",
-        "Window 3 of 4: 2000 calls so far, 100 calls/s, about 20 s left",
-    ]
+def test_progress_tells_the_window_the_speed_and_the_time_left():
+    """Without a guess before the first window is done."""
+    assert how_far(0, 4, 50, 1) == "window 1 of 4, 50 calls so far, 50 calls/s, unknown time left"
+    assert how_far(1, 4, 900, 9) == "window 2 of 4, 900 calls so far, 100 calls/s, about 27 s left"
+    assert how_far(4, 4, 0, 0).startswith("window 4 of 4, 0 calls so far, 0 calls/s")
+
+
+def test_the_last_window_is_asked_for_with_what_had_not_ended_but_never_with_the_future():
+    """A run up to now asks up to now; one that ends in the past asks for a longest call more."""
+    vendor = Vendor({})
+    Run(vendor, start_date=T0, end_date=T0 + 14 * DAY)
+    assert vendor.asked[-1] == (T0 + 7 * DAY, T0 + 14 * DAY + WindowedStream.LONGEST_CALL)
+    vendor.asked = []
+    began = datetime.now(UTC)
+    Run(vendor, start_date=began - DAY)
+    assert vendor.asked[-1][1] <= datetime.now(UTC)
+
+
+def test_what_is_left_out_since_it_began_elsewhere_is_counted(caplog):
+    """Once a run, with the number of calls."""
+    vendor = Vendor(hourly(48))
+    vendor.extra = [{"id": 1000 + n, "date": utc_text(T0 - DAY)} for n in range(3)]
+    with caplog.at_level(logging.INFO):
+        run = Run(vendor, start_date=T0, end_date=T0 + 2 * DAY)
+    assert sorted(run.ids) == [*range(48)]
+    assert "3 calls of the answers began outside" in caplog.text

@@ -42,7 +42,7 @@ def test_a_wish_beyond_retry_after_max_is_not_waited_for():
     """It is told with the setting's name, on the first try too."""
     step = policy().after(1, 301)
     assert isinstance(step, GiveUp)
-    assert step.why == "asking for a pause of 301 s, longer than retry_after_max (300 s)"
+    assert step.why == "asking for a pause of 301 s, more than retry_after_max (300 s)"
 
 
 def test_used_up_tries_give_up():

@@ -9,15 +9,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.errors import PluginError
-from singer_calls.extract import AskAgainError, Client, Oddities
+from singer_calls.extract import Body, Client, RetriableError, SchemaDrift, usable
 from tap_invoca_calls.records import KEY, VENDOR, decode, record
 from tap_invoca_calls.watch import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    import requests
+    from collections.abc import Callable, Mapping
 
 PATH = "/api/2022-08-01/calls_in_progress/current_calls.json"
 
@@ -40,12 +37,8 @@ _REFUSALS: dict[int, str] = {
 class _Client(Client):
     """Takes a 202, too: in a draft of the documents, the answer of some of the regions."""
 
-    partial = False
-
-    def _judge(self, response: requests.Response) -> None:
-        self.partial = response.status_code == HTTPStatus.ACCEPTED
-        if not self.partial:
-            super()._judge(response)
+    def takes(self, status: int) -> bool:
+        return status == HTTPStatus.ACCEPTED or super().takes(status)
 
 
 class Invoca:
@@ -54,7 +47,7 @@ class Invoca:
     Args:
         config: The tap's settings.
         user_agent: Sent with each request.
-        oddities: Counts what Invoca sends and no schema expects.
+        drift: Counts what Invoca sends and no schema expects.
         edges: ``clock`` and ``sleep`` of the Client.
     """
 
@@ -62,7 +55,7 @@ class Invoca:
         self,
         config: Mapping[str, Any],
         user_agent: str,
-        oddities: Oddities,
+        drift: SchemaDrift,
         **edges: Callable[..., Any],
     ) -> None:
         self._url = config["api_url"].rstrip("/") + PATH
@@ -72,7 +65,7 @@ class Invoca:
             **(config.get("lookup") or {}),
         }
         self._demographics = config["include_demographics"]
-        self._oddities = oddities
+        self._drift = drift
         self._client = _Client.from_config(
             config,
             VENDOR,
@@ -80,7 +73,6 @@ class Invoca:
             headers={
                 "Authorization": config["oauth_token"],
                 "User-Agent": user_agent,
-                "Accept": "application/json",
             },
             refusal=lambda status, _body: _REFUSALS.get(status),
             **edges,
@@ -95,34 +87,41 @@ class Invoca:
         """
         return self._client.get(self._url, self._query, read=self._read)
 
-    def _read(self, body: Iterator[bytes]) -> Answer:
-        """An answer from its body: all calls typed, or none.
+    def _read(self, body: Body) -> Answer:
+        """An answer from its body: all calls typed.
 
         The list is called ``current_calls``; in that draft ``calls_in_progress``, with
-        ``partial_data`` and ``errors`` beside it where a region could not be asked.
+        ``partial_data`` and ``errors`` beside it where a region could not be asked. A 204 says
+        that nobody is on the line.
 
         Raises:
-            AskAgainError: The body is none of Invoca's.
+            RetriableError: The body is none of Invoca's.
         """
+        if body.status == HTTPStatus.NO_CONTENT:
+            return Answer([], complete=True)
+        drift = SchemaDrift()
         try:
-            answer = decode(b"".join(body))
+            answer = decode("".join(body.text(drift.count_lost)))
             found = answer.get("current_calls", answer.get("calls_in_progress"))
         except (ValueError, AttributeError, RecursionError):
             found = None
         if not isinstance(found, list):
-            raise AskAgainError("answered something that is not a list of calls")
-        try:
-            calls = [self._record(raw) for raw in found]
-        except PluginError:
-            # Dropped in silence, a call that is on the line would seem to have ended.
-            raise AskAgainError(f"sent something without {KEY} among its calls") from None
+            raise RetriableError("answered something that is not a list of calls")
+        calls = [*usable(found, lambda raw: self._record(raw, drift), drift, "of current calls")]
+        # Dropped in silence, a call that is on the line would seem to have ended.
+        partial = (
+            drift.unusable
+            or body.status == HTTPStatus.ACCEPTED
+            or answer.get("partial_data")
+            or answer.get("errors")
+        )
+        self._drift.add(drift)
         # Of a call that is listed twice, the first is the one that was bridged last.
         once = {call[KEY]: call for call in reversed(calls)}
-        partial = self._client.partial or answer.get("partial_data") or answer.get("errors")
         return Answer([*reversed(once.values())], complete=not partial)
 
-    def _record(self, raw: object) -> dict[str, Any]:
-        call = record(raw, self._oddities)
+    def _record(self, raw: object, drift: SchemaDrift) -> dict[str, Any]:
+        call = record(raw, drift)
         if not self._demographics:
             del call["demographics_data"]
         return call

@@ -11,7 +11,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.extract import Oddities, Record, text, typed
+from singer_calls.extract import Record, SchemaDrift, conform, text
 from singer_calls.values import phone as phones
 from singer_calls.values.boolean import boolean
 from singer_calls.values.clock import utc_text
@@ -26,7 +26,7 @@ KEY = "transaction_id"
 _DIALLED_AFTER = set("#*x,;")
 
 
-def decode(body: bytes) -> Any:  # noqa: ANN401
+def decode(body: str) -> Any:  # noqa: ANN401
     """JSON, in which a key may occur twice and numbers stay as they were written.
 
     The vendor's examples hold ``external_unique_id`` twice in one call: null, then a value. The
@@ -190,7 +190,7 @@ FIELDS: dict[str, Callable[[Any], object]] = {
 }
 
 
-def record(raw: object, odd: Oddities) -> Record:
+def record(raw: object, drift: SchemaDrift) -> Record:
     """One call as the vendor sent it -> all of ``FIELDS``, absent ones as null.
 
     Tolerated, since the vendor's examples differ from its table: ``"key presses"`` with a space;
@@ -199,10 +199,10 @@ def record(raw: object, odd: Oddities) -> Record:
 
     Args:
         raw: The call, from ``decode``.
-        odd: Counts what became null or was dropped.
+        drift: Counts what became null or was dropped.
 
     Raises:
-        PluginError: It is no call, or has no transaction id.
+        NotACallError: It is no call, or has no transaction id.
     """
     if isinstance(raw, dict):
         raw = dict(raw)
@@ -211,4 +211,17 @@ def record(raw: object, odd: Oddities) -> Record:
         if isinstance(data := raw.get("custom_data"), dict) and "demographics_data" in data:
             raw["custom_data"] = {k: v for k, v in data.items() if k != "demographics_data"}
             raw["demographics_data"] = raw.get("demographics_data") or data["demographics_data"]
-    return typed(raw, FIELDS, odd, vendor=VENDOR, key=KEY)
+        _count_unknown_parts(raw, drift)
+    return conform(raw, FIELDS, drift, key=KEY)
+
+
+def _count_unknown_parts(call: Record, drift: SchemaDrift) -> None:
+    """Count what no schema knows inside the two nested fields, as at the top."""
+    data, profile = call.get("custom_data"), call.get("demographics_data")
+    if isinstance(data, dict):
+        for entry in data.values():
+            for part in entry.keys() - {"value", "source"} if isinstance(entry, dict) else ():
+                drift.count_unknown(f"custom_data.*.{part}")
+    if isinstance(profile, dict):
+        for name in profile.keys() - DEMOGRAPHICS.keys():
+            drift.count_unknown(f"demographics_data.{name}")

@@ -13,7 +13,7 @@ from singer_sdk import Stream
 
 from singer_calls.errors import PluginError
 from singer_calls.extract import CallStream, UnansweredError
-from singer_calls.extract.ahead import ahead
+from singer_calls.extract.prefetch import prefetch
 from singer_calls.values.clock import utc_text
 from tap_invoca_calls.client import Invoca
 from tap_invoca_calls.watch import from_state, polls, step, to_state
@@ -28,7 +28,7 @@ SCHEMA = json.loads(
     (files("tap_invoca_calls") / "schemas/calls_in_progress.json").read_text("utf-8")
 )
 
-_TICK = 0.5  # seconds between looks for a signal
+_TICK_SECONDS = 0.5  # between looks for a signal
 _UNWATCHED = dict.fromkeys(("first_seen_at", "last_seen_at", "ended_at", "ended_while_stopped"))
 
 
@@ -71,7 +71,7 @@ class CallsInProgress(CallStream):
         try:
             yield from self._watch() if watched else self._snapshot()
         finally:
-            self.oddities.report(self.tap.vendor, self.logger)
+            self.drift.report(self.tap.vendor, self.logger)
 
     def _snapshot(self) -> Iterator[Record]:
         answer, now = self._poll(self._invoca())
@@ -107,13 +107,13 @@ class CallsInProgress(CallStream):
 
     def _poll(self, invoca: Invoca) -> tuple[Answer, str]:
         """An answer and its time; asked in a thread, so that a stop need not wait for it."""
-        (answer,) = ahead(
+        (answer,) = prefetch(
             lambda _: invoca.current_calls(), (0,), count=1, tick=self.tap.stop_if_asked
         )
         if not answer.complete:
             self.logger.warning(
-                "Invoca could not ask all of its regions: calls may be missing, none counts as "
-                "ended"
+                "Invoca could not ask all of its regions, or sent something without "
+                "transaction_id: calls may be missing, none counts as ended"
             )
         return answer, utc_text(self._clock.now())
 
@@ -121,7 +121,7 @@ class CallsInProgress(CallStream):
         return Invoca(
             self.config,
             self.tap.user_agent,
-            self.oddities,
+            self.drift,
             clock=self._clock.monotonic,
             sleep=self._clock.sleep,
         )
@@ -131,7 +131,7 @@ class CallsInProgress(CallStream):
         until = self._clock.monotonic() + seconds
         while (left := until - self._clock.monotonic()) > 0:
             self.tap.stop_if_asked()
-            self._clock.sleep(min(left, _TICK))
+            self._clock.sleep(min(left, _TICK_SECONDS))
 
     def _write_record_message(self, record: Record) -> None:
         """A poll is told whole, with the STATE that covers it: a stop waits for that."""

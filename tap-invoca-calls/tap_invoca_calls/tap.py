@@ -90,6 +90,8 @@ class TapInvocaCalls(CallTap):
         """The shared checks, and that both numbers of a lookup are there."""
         yield from super().setting_errors(config)
         lookup = config.get("lookup") or {}
+        if lookup and set(lookup.values()) == {None}:
+            yield "lookup has nothing but null in it: give a value, or leave it out to read all"
         given = [name for name in NUMBERS if lookup.get(name)]
         if len(given) == 1:
             yield f"lookup.{given[0]} stands alone: Invoca wants {' and '.join(NUMBERS)} together"

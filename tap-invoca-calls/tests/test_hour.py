@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from singer_calls.extract import Oddities
+from singer_calls.extract import SchemaDrift
 from tap_invoca_calls.records import FIELDS, record
 from tap_invoca_calls.streams import CallsInProgress, Clock
 from tap_invoca_calls.tap import TapInvocaCalls
@@ -73,7 +73,7 @@ class Hour:
             world.now = at
             complete = bool(number % every)
             rows = [live.render(call) for call in live.on_the_line()][:: 1 if complete else 2]
-            calls = [record(row, Oddities()) for row in rows]
+            calls = [record(row, SchemaDrift()) for row in rows]
             time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             polls.append(Poll(time, {call["transaction_id"]: call for call in calls}, complete))
         world.now = after

@@ -10,8 +10,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from singer_calls.errors import PluginError
-from singer_calls.extract import Oddities
+from singer_calls.extract import NotACallError, SchemaDrift
 from tap_invoca_calls.records import DEMOGRAPHICS, FIELDS, decode, record
 
 ANSWERS = Path(__file__).parent / "answers"
@@ -128,17 +127,17 @@ DOCUMENTED = {
 
 def typed(**fields: object) -> dict[str, object]:
     """A call with these fields, as a record that fits its schema."""
-    return record({"transaction_id": "A1", **fields}, Oddities())
+    return record({"transaction_id": "A1", **fields}, SchemaDrift())
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_documented_answers_become_the_documented_values(name):
     """Each example answer of the vendor, field by field, with nothing dropped."""
     calls = decode((ANSWERS / f"{name}.json").read_bytes())["current_calls"]
-    oddities = Oddities()
-    assert [record(call, oddities) for call in calls] == DOCUMENTED[name]
-    assert not oddities.unknown
-    assert not oddities.misfits
+    drift = SchemaDrift()
+    assert [record(call, drift) for call in calls] == DOCUMENTED[name]
+    assert not drift.unknown
+    assert not drift.misfits
 
 
 def test_each_answer_is_a_test():
@@ -166,7 +165,7 @@ def test_of_a_key_that_occurs_twice_the_last_value_wins_and_null_never_does(valu
     """The examples hold external_unique_id twice in one call."""
     pairs = ", ".join(f'"external_unique_id": {value}' for value in values)
     call = decode(f'{{"transaction_id": "A1", {pairs}}}'.encode())
-    assert record(call, Oddities())["external_unique_id"] == "E-1"
+    assert record(call, SchemaDrift())["external_unique_id"] == "E-1"
 
 
 @pytest.mark.parametrize("spelling", ["keypresses", "key presses"])
@@ -223,29 +222,41 @@ def test_a_boolean_has_many_spellings(sent, kept):
     call = decode(
         json.dumps({"transaction_id": "A1", "repeat_calling_phone_number": sent}).encode()
     )
-    assert record(call, Oddities())["repeat_calling_phone_number"] is kept
+    assert record(call, SchemaDrift())["repeat_calling_phone_number"] is kept
 
 
 def test_what_fits_no_field_is_named_and_its_value_is_not():
     """A new field, a time without zone and an object for text: dropped, counted, never shown."""
-    oddities = Oddities()
+    drift = SchemaDrift()
     call = {
         "transaction_id": "A1",
         "brand_new": "+15550001111",
         "start_time": "2023-04-03 16:02:36",
         "city": {"name": "+15550001111"},
     }
-    assert record(call, oddities) == dict.fromkeys(FIELDS) | {"transaction_id": "A1"}
-    assert set(oddities.unknown) == {"brand_new"}
-    assert set(oddities.misfits) == {"start_time", "city"}
-    assert "5550001111" not in str(vars(oddities))
+    assert record(call, drift) == dict.fromkeys(FIELDS) | {"transaction_id": "A1"}
+    assert set(drift.unknown) == {"brand_new"}
+    assert set(drift.misfits) == {"start_time", "city"}
+    assert "5550001111" not in str(vars(drift))
 
 
 @pytest.mark.parametrize("call", [{}, {"transaction_id": None}, {"transaction_id": ""}])
 def test_a_call_without_its_key_makes_the_answer_unusable(call):
     """Dropping it in silence could end a call that is still on the line."""
-    with pytest.raises(PluginError, match="transaction_id"):
-        record(call, Oddities())
+    with pytest.raises(NotACallError, match="transaction_id"):
+        record(call, SchemaDrift())
+
+
+def test_an_unknown_part_of_a_nested_field_is_counted_as_a_field_is():
+    """By its path, without the name that the user gave."""
+    drift = SchemaDrift()
+    raw = {
+        "transaction_id": "A1",
+        "custom_data": {"mine": {"value": "x", "source": None, "since": 1}},
+        "demographics_data": {"age_range_data_append": "18-24", "shoe_size": 44},
+    }
+    record(raw, drift)
+    assert drift.unknown == {"custom_data.*.since": 1, "demographics_data.shoe_size": 1}
 
 
 ANYTHING = [
@@ -267,6 +278,6 @@ def test_whatever_is_sent_the_record_fits_its_schema(field):
     """Any JSON in any field gives a valid record, or null in that field alone."""
     for value in ANYTHING:
         sent = decode(json.dumps({"transaction_id": "A1", field: value}).encode())
-        seen = record(sent, Oddities()) | dict.fromkeys(WATCH_FIELDS - {"observed_at"})
+        seen = record(sent, SchemaDrift()) | dict.fromkeys(WATCH_FIELDS - {"observed_at"})
         msgspec.json.encode(seen)
         VALIDATOR.validate(seen | {"observed_at": "2026-01-01T00:00:00Z"})

@@ -249,23 +249,31 @@ def test_a_call_that_is_listed_twice_is_told_once(sandbox, settings, tmp_path, m
     assert len(records(messages)) == len(on_the_line)
 
 
-def test_a_call_without_its_key_spoils_the_answer(sandbox, settings, tmp_path, monkeypatch):
-    """Left out, it would seem to have ended."""
-    live, once = sandbox.state.vendor("invoca-live"), []
+def test_a_call_without_its_key_costs_itself_and_ends_no_other(
+    sandbox, settings, tmp_path, monkeypatch
+):
+    """The answer lacks something: what it does not show may still be on the line."""
+    live, broken = sandbox.state.vendor("invoca-live"), []
     write = live._written
 
     def written(row):
-        once.append(row)
-        return '{"call_status": "bridged"}' if len(once) == 1 else write(row)
+        call = write(row)
+        if row["transaction_id"] not in broken:
+            return call
+        return call.replace('"transaction_id"', '"transaction"')
 
     monkeypatch.setattr(live, "_written", written)
-    messages, code, log = run(tmp_path, settings)
-    assert (code, records(messages)) == (1, [])
-    assert "Invoca sent something without transaction_id" in told(log)[0]
-    once.clear()
-    messages, code, _ = run(tmp_path, settings | {"watch_seconds": 2, "poll_seconds": 1})
+    watching = settings | {"watch_seconds": 1, "poll_seconds": 2}
+    first, _, _ = run(tmp_path, watching)
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(states(first)[-1]))
+    broken.append(records(first)[0]["transaction_id"])
+    second, code, log = run(tmp_path, watching, "--state", state)
     assert code == 0
-    assert len(records(messages)) == live.total()
+    assert not [row for row in records(second) if row["ended_at"]]
+    assert "sent something without transaction_id" in log
+    assert "sent 1 elements that are no usable calls" in log
+    assert "element 1 of the list of current calls (without a usable transaction_id)" in log
 
 
 @pytest.mark.parametrize("way", ["both", "status", "flag"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.extract import Oddities, integer, text
-from singer_calls.extract import typed as typed_by
+from singer_calls.extract import SchemaDrift, conform, integer, text
 from singer_calls.values.clock import to_utc
 from singer_calls.values.duration import seconds
 from tap_invox.schemas import CALLS
@@ -33,20 +32,20 @@ def _date(value: object, zone: ZoneInfo) -> str:
     return to_utc(text(value), zone)
 
 
-def typed(raw: Any, zone: ZoneInfo, odd: Oddities) -> Record:  # noqa: ANN401 (JSON)
+def call(raw: Any, drift: SchemaDrift, zone: ZoneInfo) -> Record:  # noqa: ANN401 (JSON)
     """A call as the schema ``calls`` has it.
 
     Documented is ``call_id``; a client of the real service reads ``id``. Both are taken.
 
     Args:
         raw: The element as decoded.
+        drift: Counts what did not fit.
         zone: The zone of bare times in ``date``.
-        odd: Counts what did not fit.
 
     Raises:
-        PluginError: The element is no object, or has no usable id.
+        NotACallError: The element is no object, or has no usable id.
     """
     if isinstance(raw, dict) and "id" in raw:
         raw = {**raw, "call_id": raw.get("call_id") or raw["id"]}
         del raw["id"]
-    return typed_by(raw, _functions(zone), odd, vendor="INVOX", key="call_id")
+    return conform(raw, _functions(zone), drift, key="call_id")

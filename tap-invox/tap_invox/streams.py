@@ -25,7 +25,7 @@ class _Calls(CallStream):
 
     @cached_property
     def _invox(self) -> Invox:
-        return Invox(self.config, self.tap.user_agent, self.oddities)
+        return Invox(self.config, self.tap.user_agent, self.drift)
 
 
 class CallsByDate(_Calls, WindowedStream):

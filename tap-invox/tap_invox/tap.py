@@ -8,7 +8,7 @@ from singer_sdk import typing as th
 
 from singer_calls import options
 from singer_calls.extract import CallTap
-from tap_invox.client import VENDOR
+from tap_invox.client import DATE_FORMS, VENDOR
 from tap_invox.streams import CallsByDate, CallsById
 
 if TYPE_CHECKING:
@@ -40,6 +40,16 @@ class TapInvox(CallTap):
                 description="What the bookmark is: date (windows of time, with a lookback for "
                 "what changes later) or call_id (only calls newer than the last one; changes to "
                 "older calls are missed, except of calls that were not over).",
+            ),
+            th.Property(
+                "date_form",
+                th.StringType,
+                allowed_values=[*DATE_FORMS],
+                default=next(iter(DATE_FORMS)),
+                title="Form of dates in requests",
+                description="How from_date and to_date are written, in PHP's letters as in "
+                "INVOX's documents (P is the offset, U the Unix time). The documents don't say "
+                "what INVOX reads; the default is the form of its own dates.",
             ),
         ],
         options.common(

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from jsonschema import Draft7Validator
 
-from singer_calls.errors import PluginError
-from singer_calls.extract import Oddities
+from singer_calls.extract import NotACallError, SchemaDrift
 from tap_invox import records
 from tap_invox.schemas import CALLS
 
@@ -23,8 +22,8 @@ DOCUMENTED = (
 )
 
 
-def typed(raw, odd=None):
-    return records.typed(raw, ZONE, odd or Oddities())
+def typed(raw, drift=None):
+    return records.call(raw, drift or SchemaDrift(), ZONE)
 
 
 def test_the_schema_has_the_documented_fields_and_describes_each():
@@ -85,23 +84,25 @@ def test_the_id_has_either_name(raw):
         *({"call_id": [7]}, {"call_id": 7.5}, {"call_id": 2**63}),
     ],
 )
-def test_a_call_without_an_id_ends_the_run(raw):
+def test_a_call_without_an_id_is_no_record_and_known_for_a_call(raw):
     """It could be lost or doubled and nobody would know."""
-    with pytest.raises(PluginError, match="without a usable call_id") as error:
+    with pytest.raises(NotACallError, match="without a usable call_id") as error:
         typed({**raw, "caller": "0722000111"})
     assert "0722" not in str(error.value)
+    assert error.value.recognised
 
 
 @pytest.mark.parametrize("raw", [None, 7, "x", [], [{}]])
-def test_what_is_no_object_ends_the_run(raw):
+def test_what_is_no_object_is_not_even_that(raw):
     """Something else than calls is in the list."""
-    with pytest.raises(PluginError, match="not a call"):
+    with pytest.raises(NotACallError, match="not an object") as error:
         typed(raw)
+    assert not error.value.recognised
 
 
 def test_what_does_not_fit_is_null_and_counted():
     """By the name of the field; the call itself goes on."""
-    odd = Oddities()
+    drift = SchemaDrift()
     raw = {
         "id": 1,
         "date": "soon",
@@ -109,17 +110,17 @@ def test_what_does_not_fit_is_null_and_counted():
         "caller": ["0722000111"],
         "summary": {"a": 1},
     }
-    call = typed(raw, odd)
+    call = typed(raw, drift)
     assert [call[name] for name in ("date", "duration", "caller", "summary")] == [None] * 4
-    assert odd.misfits == {"date": 1, "duration": 1, "caller": 1, "summary": 1}
-    assert not odd.unknown
+    assert drift.misfits == {"date": 1, "duration": 1, "caller": 1, "summary": 1}
+    assert not drift.unknown
 
 
 def test_a_new_field_of_the_vendor_is_dropped_and_counted():
     """Nothing reaches the output that the schema does not have."""
-    odd = Oddities()
-    assert "sip_id" not in typed({"id": 1, "sip_id": 5, "": 1}, odd)
-    assert odd.unknown == {"sip_id": 1, "": 1}
+    drift = SchemaDrift()
+    assert "sip_id" not in typed({"id": 1, "sip_id": 5, "": 1}, drift)
+    assert drift.unknown == {"sip_id": 1, "": 1}
 
 
 @pytest.mark.parametrize("value", ["", None])

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from singer_calls.extract import Client, TooMuchError
+from singer_calls.extract import Client, ResponseTooLargeError
 from singer_calls.values.clock import asked_from, asked_to, from_utc_text
 from tap_iovox import filters
 from tap_iovox.records import Reader
@@ -27,7 +27,7 @@ from tap_iovox.refusals import sentence
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from singer_calls.extract import Oddities, Record, Spill, Window
+    from singer_calls.extract import Record, SchemaDrift, Spill, Window
 
 VENDOR = "iovox"
 PATH = "/rest/v1/calls/insights"
@@ -35,15 +35,16 @@ PATH = "/rest/v1/calls/insights"
 # Without a start_date iovox answers the current month only (vendor docs).
 SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
-SMALLEST_PAGE = 100
 _HEAVY = {"transcription_text", "transcription_phrases"}
+_SURE = 50  # pages answered before a size that was too much is tried again
 
 
 class PageSize:
-    """How many calls are asked for at once; all windows in flight share it.
+    """How many calls are asked for at once; all windows of a run share it.
 
-    Halved when iovox can't answer so many, and grown by a quarter with each page that it answers.
-    A race between threads costs at most a page of another size.
+    Halved down to one when iovox can't answer so many, and grown by a quarter with each page that
+    it answers, up to what was too much; that is tried again once many pages went well. A race
+    between threads costs at most a page of another size.
 
     Args:
         most: The setting ``page_size``.
@@ -51,21 +52,25 @@ class PageSize:
     """
 
     def __init__(self, most: int, first: int) -> None:
-        self._most = most
-        self._least = min(most, SMALLEST_PAGE)
-        self.size = max(self._least, first)
+        self._most = self._limit = most
+        self._answered = 0
+        self.size = max(1, first)
 
     def grow(self) -> None:
         """A page was answered."""
-        self.size = min(self._most, self.size + max(1, self.size // 4))
+        self._answered += 1
+        if self._answered % _SURE == 0:
+            self._limit = min(self._most, self._limit * 2)
+        self.size = min(self._limit, self.size + max(1, self.size // 4))
 
-    def shrink(self, size: int) -> None:
-        """A page of this size was too much."""
-        self.size = max(self._least, size // 2)
-
-    def divisible(self, size: int) -> bool:
-        """Whether less can be asked for."""
-        return size > self._least
+    def shrink(self, size: int) -> bool:
+        """A page of this size was too much; False if another window has found that already."""
+        if size > self.size:
+            return False
+        self._answered = 0
+        self._limit = max(1, min(self._limit, size - 1))
+        self.size = max(1, size // 2)
+        return True
 
 
 class Iovox:
@@ -74,7 +79,7 @@ class Iovox:
     Args:
         config: The tap's settings.
         user_agent: Sent with each request.
-        oddities: Counts what iovox sends and no schema expects.
+        drift: Counts what iovox sends and no schema expects.
         response_fields: Documented names of the fields to ask for.
     """
 
@@ -82,7 +87,7 @@ class Iovox:
         self,
         config: Mapping[str, Any],
         user_agent: str,
-        oddities: Oddities,
+        drift: SchemaDrift,
         response_fields: Iterable[str],
     ) -> None:
         fields = list(response_fields)
@@ -94,7 +99,7 @@ class Iovox:
             "response_fields": ",".join(fields),
         }
         self._log = logging.getLogger(__name__)
-        self._read = Reader(self._zone, oddities)
+        self._drift = drift
         most = config["page_size"]
         # The published calls have 5 kB with their transcriptions, 0.7 kB without.
         self._pages = PageSize(most, most // 8 if _HEAVY & {*fields} else most)
@@ -106,7 +111,6 @@ class Iovox:
                 "username": config["username"],
                 "secureKey": config["secure_key"],
                 "User-Agent": user_agent,
-                "Accept": "application/json",
             },
             refusal=sentence,
         )
@@ -131,9 +135,12 @@ class Iovox:
                 size = self._pages.size
             try:
                 calls = self._page(start, end, page, size)
-            except TooMuchError as error:
-                self._pages.shrink(size)
-                self._log.warning("%s %s; asking for fewer calls at once", VENDOR, error.reason)
+            except ResponseTooLargeError as error:
+                if self._pages.shrink(size):
+                    self._log.warning(
+                        "%s %s; asking for fewer calls at once, %d",
+                        *(VENDOR, error.reason, self._pages.size),
+                    )
                 page = 1
                 continue
             self._pages.grow()
@@ -159,8 +166,10 @@ class Iovox:
                 "limit": size,
                 "page": page,
             },
-            convert=self._read,
-            divisible=self._pages.divisible(size),
+            convert=lambda drift: Reader(self._zone, drift),
+            drift=self._drift,
+            where=f"from {_asked(start)}, page {page} of {size} calls",
+            divisible=size > 1,
         )
 
 

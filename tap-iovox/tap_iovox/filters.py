@@ -89,6 +89,8 @@ def errors(filters: Mapping[str, Any]) -> Iterator[str]:
             yield f"filters.{name} is unknown: give one of {', '.join(FILTERS)}"
         elif value is not None and not _fits(FILTERS[name], value):
             yield f"filters.{name} {FILTERS[name].says}"
+    if filters and not query(filters):
+        yield "filters has nothing but null in it: give a value, or leave it out to read all calls"
 
 
 def query(filters: Mapping[str, Any]) -> dict[str, str]:

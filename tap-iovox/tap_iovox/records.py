@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from singer_calls.extract import Oddities, Record, integer, text, typed
+from singer_calls.extract import Record, SchemaDrift, conform, integer, text
 from singer_calls.values.boolean import boolean
 from singer_calls.values.clock import to_utc
 from singer_calls.values.duration import seconds
@@ -36,12 +36,12 @@ class Reader:
 
     Args:
         zone: Of the vendor's bare local times.
-        oddities: Counts what did not fit.
+        drift: Counts what did not fit.
     """
 
-    def __init__(self, zone: ZoneInfo, oddities: Oddities) -> None:
+    def __init__(self, zone: ZoneInfo, drift: SchemaDrift) -> None:
         self._zone = zone
-        self._oddities = oddities
+        self._drift = drift
         self._fields = {
             name: self._reader(schema, name)
             for name, schema in SCHEMAS["calls"]["properties"].items()
@@ -51,11 +51,11 @@ class Reader:
         """A call as the schema ``calls`` has it; what was not asked for is null.
 
         Raises:
-            PluginError: The element is no object, or has no id.
+            NotACallError: The element is no object, or has no id.
         """
         if isinstance(raw, dict):
             raw = {PROPERTIES.get(("", key), key): value for key, value in raw.items()}
-        return typed(raw, self._fields, self._oddities, vendor="iovox", key="id")
+        return conform(raw, self._fields, self._drift, key="id")
 
     def _reader(self, schema: Schema, path: str) -> Read:
         """How a value of this schema is read; it raises ValueError where it does not fit."""
@@ -87,6 +87,8 @@ class Reader:
         if not isinstance(value, Mapping):
             raise ValueError("not an object")  # noqa: TRY004
         sent = {PROPERTIES.get((path, key), key): member for key, member in value.items()}
+        for name in sent.keys() - members.keys():
+            self._drift.count_unknown(f"{path}.{name}")
         return {
             name: self._null_if_odd(sent.get(name), read, f"{path}.{name}")
             for name, read in members.items()
@@ -98,7 +100,7 @@ class Reader:
         try:
             return read(value)
         except ValueError:
-            self._oddities.count_misfit(path)
+            self._drift.count_misfit(path)
             return None
 
 

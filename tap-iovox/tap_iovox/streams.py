@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -28,7 +29,7 @@ class Calls(WindowedStream):
 
     @cached_property
     def _iovox(self) -> Iovox:
-        return Iovox(self.config, self.tap.user_agent, self.oddities, self.response_fields())
+        return Iovox(self.config, self.tap.user_agent, self.drift, self.response_fields())
 
     @cached_property
     def _elements(self) -> list[Elements]:
@@ -53,7 +54,16 @@ class Calls(WindowedStream):
         """As of every windowed stream; without a ``start_date``, from the first call of all."""
         iovox = self._iovox  # made here, before the threads that share it
         start, end = super().period()
-        return start or iovox.oldest() or end, end
+        return start if start or self._few else iovox.oldest() or end, end
+
+    @property
+    def window_length(self) -> timedelta:
+        """As of every windowed stream; the few calls that are asked for by id come at once."""
+        return timedelta.max if self._few else super().window_length
+
+    @property
+    def _few(self) -> bool:
+        return "id" in (self.config.get("filters") or {})
 
     def read(self, window: Window, *, divisible: bool) -> Iterator[Record]:  # noqa: ARG002
         """The calls of a window; what is too much at once is asked for in smaller pages."""

@@ -172,6 +172,16 @@ def test_the_page_shrinks_until_it_is_answered_and_grows_back(bench):
     assert Counter(output.ids) == Counter(listed(bench))
 
 
+def test_the_size_that_works_is_kept_across_windows(bench):
+    """A vendor that can't answer more than 3 calls is asked for less only now and then in vain."""
+    bench.sandbox.switches("iovox", row_cap=3)
+    output = bench.run(FEW, page_size=800, window_days=10)
+    limits = [int(query["limit"]) for query in bench.asked()]
+    bench.sandbox.switches("iovox", row_cap=0)
+    assert Counter(output.ids) == Counter(listed(bench))
+    assert sum(limit > 3 for limit in limits) < len(limits) / 10
+
+
 @pytest.mark.parametrize("fault", ["late 3", "504 retry-after 0", "408", "slow_drip 40"])
 def test_a_page_that_takes_too_long_is_asked_for_in_halves(bench, fault):
     """As a 504 is; the calls are all there."""
@@ -189,7 +199,7 @@ def test_the_smallest_page_is_tried_again_and_then_ends_the_run(bench):
     with pytest.raises(PluginError, match="iovox answered HTTP 504, 2 times in a row"):
         bench.run(FEW, page_size=400, backoff_max_tries=2)
     limits = [int(query["limit"]) for query in bench.asked()]
-    assert limits == [400, 200, 100, 100]
+    assert limits == [400, 200, 100, 50, 25, 12, 6, 3, 1, 1]
 
 
 def test_a_numbered_page_that_is_too_much_is_read_again_from_its_first(bench):
@@ -199,7 +209,8 @@ def test_a_numbered_page_that_is_too_much_is_read_again_from_its_first(bench):
     with pytest.raises(PluginError, match="iovox answered HTTP 504, 2 times in a row"):
         bench.run(FEW, page_size=200, backoff_max_tries=2)
     turns = [(int(query["page"]), int(query["limit"])) for query in bench.asked()]
-    assert turns == [(1, 200), (1, 200), (2, 200), (3, 200), (1, 100), (1, 100)]
+    smaller = [(1, size) for size in (100, 50, 25, 12, 6, 3, 1, 1)]
+    assert turns == [(1, 200), (1, 200), (2, 200), (3, 200), *smaller]
 
 
 def test_pages_with_transcriptions_begin_small(bench):

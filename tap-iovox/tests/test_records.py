@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 import fastjsonschema
 import pytest
 
-from singer_calls.errors import PluginError
-from singer_calls.extract import Oddities
+from singer_calls.extract import NotACallError, SchemaDrift
 from tap_iovox.records import ROWS, Reader, rows
 from tap_iovox.schemas import SCHEMAS
 from tap_iovox.streams import ELEMENTS
@@ -22,8 +21,8 @@ PUBLISHED = json.loads(
 OTHER_NAMES = {"call_time_sec": "call_time_seconds", "talk_time_sec": "talk_time_seconds"}
 
 
-def read(odd=None, **raw):
-    return Reader(LONDON, odd or Oddities())({"id": 1, **raw})
+def read(drift=None, **raw):
+    return Reader(LONDON, drift or SchemaDrift())({"id": 1, **raw})
 
 
 def expected(key, value):
@@ -42,15 +41,15 @@ def expected(key, value):
 @pytest.mark.parametrize("answer", [example["answer"] for example in PUBLISHED])
 def test_the_published_calls_are_read_field_by_field(answer):
     """What they lack is null, nothing is odd, and all of it fits the schema."""
-    odd = Oddities()
+    drift = SchemaDrift()
     for raw in answer:
-        call = Reader(LONDON, odd)(raw)
+        call = Reader(LONDON, drift)(raw)
         told = {OTHER_NAMES.get(key, key): expected(key, value) for key, value in raw.items()}
         assert {name: value for name, value in call.items() if value is not None} == {
             name: value for name, value in told.items() if value is not None
         }
         fastjsonschema.compile(SCHEMAS["calls"])(call)
-    assert (odd.unknown, odd.misfits) == ({}, {})
+    assert (drift.unknown, drift.misfits) == ({}, {})
 
 
 @pytest.mark.parametrize(
@@ -87,11 +86,11 @@ def test_the_published_calls_are_read_field_by_field(answer):
 )
 def test_every_spelling_has_one_type(field, sent, typed):
     """Nothing is odd about any of them."""
-    odd = Oddities()
-    call = read(odd, **{field: sent})
+    drift = SchemaDrift()
+    call = read(drift, **{field: sent})
     names = {**OTHER_NAMES, "email_sent": "email_alert"}
     assert call[names.get(field, field)] == typed
-    assert (odd.unknown, odd.misfits) == ({}, {})
+    assert (drift.unknown, drift.misfits) == ({}, {})
 
 
 def test_an_element_may_carry_the_names_of_the_request():
@@ -110,9 +109,9 @@ def test_a_list_of_one_may_come_as_its_element():
 
 def test_what_does_not_fit_is_null_and_counted_by_name():
     """The rest of the call goes on; the names are all that is told."""
-    odd = Oddities()
+    drift = SchemaDrift()
     call = read(
-        odd,
+        drift,
         call_start="yesterday",
         talk_time_sec="a lot",
         has_recording="perhaps",
@@ -123,7 +122,7 @@ def test_what_does_not_fit_is_null_and_counted_by_name():
     assert call["call_start"] is call["talk_time_seconds"] is call["has_recording"] is None
     assert call["tags"] == [{"text": None, "colour": "RED", "source_type": None}]
     assert call["categories"]["link_categories"] == []
-    assert odd.misfits == {
+    assert drift.misfits == {
         "call_start": 1,
         "talk_time_seconds": 1,
         "has_recording": 1,
@@ -131,14 +130,36 @@ def test_what_does_not_fit_is_null_and_counted_by_name():
         "tags.text": 1,
         "categories.link_categories": 1,
     }
-    assert odd.unknown == {"surprise": 1}
+    assert drift.unknown == {"surprise": 1}
+
+
+def test_an_unknown_field_inside_a_part_is_counted_as_one_at_the_top_is():
+    """By its path."""
+    drift = SchemaDrift()
+    read(
+        drift,
+        comments=[{"comment_id": "1", "mood": "good"}, {"comment_id": "2", "mood": ""}],
+        categories={"new_categories": [], "link_categories": [{"category_id": 1, "weight": 2}]},
+    )
+    assert drift.unknown == {
+        "comments.mood": 2,
+        "categories.new_categories": 1,
+        "categories.link_categories.weight": 1,
+    }
+
+
+def test_a_date_without_a_time_of_day_stays_that_date():
+    """It doesn't become 23:00 of the day before."""
+    (task,) = read(tasks=[{"due_date": "2024-07-05", "created": "2024-07-05 00:30:00"}])["tasks"]
+    assert task["due_date"] == "2024-07-05T00:00:00Z"
+    assert task["created"] == "2024-07-04T23:30:00Z"
 
 
 @pytest.mark.parametrize("raw", [{}, {"id": ""}, {"id": None}, [], "call", None])
-def test_a_call_without_an_id_ends_the_run(raw):
+def test_a_call_without_an_id_is_no_record(raw):
     """It can't be told from others."""
-    with pytest.raises(PluginError, match="iovox sent a"):
-        Reader(LONDON, Oddities())(raw)
+    with pytest.raises(NotACallError):
+        Reader(LONDON, SchemaDrift())(raw)
 
 
 def test_elements_of_the_published_calls():
@@ -146,7 +167,7 @@ def test_elements_of_the_published_calls():
     merged = {}
     for example in PUBLISHED:
         merged.update(example["answer"][0])
-    call = Reader(LONDON, Oddities())(merged)
+    call = Reader(LONDON, SchemaDrift())(merged)
     found = {name: rows(name, ["call_id", *kind.keys], call) for name, kind in ELEMENTS.items()}
     assert {name: len(list_) for name, list_ in found.items()} == {
         "call_categories": 4,

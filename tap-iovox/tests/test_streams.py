@@ -11,7 +11,7 @@ import fastjsonschema
 import pytest
 
 from call_sandbox.vendors.iovox_calls import FIELDS
-from singer_calls.extract import Oddities
+from singer_calls.extract import SchemaDrift
 from tap_iovox.records import Reader
 from tap_iovox.schemas import SCHEMAS
 from tap_iovox.streams import ELEMENTS
@@ -146,7 +146,7 @@ def test_a_published_request_and_its_answer(bench, example):
     whole = {"task_username"} if "task_created" in names else set()
     assert {*fields_asked(bench)} == {*names} | whole
     for call, published in zip(output.calls, reversed(example["answer"]), strict=True):
-        expected = Reader(ZoneInfo("Europe/London"), Oddities())(published)
+        expected = Reader(ZoneInfo("Europe/London"), SchemaDrift())(published)
         assert call == {name: expected[name] for name in call}
         assert {*call} == {"id", "call_start", *selected}
 

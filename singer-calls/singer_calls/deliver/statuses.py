@@ -76,6 +76,7 @@ _ROWS: Mapping[Meaning, Row] = {
     # A vendor may book a call and then fail: who dedupes on our key has a row of its own.
     Meaning.FAILED: Unknown(Meaning.FAILED.value),
     Meaning.GATEWAY: Unknown(Meaning.GATEWAY.value),
+    Meaning.GATEWAY_TIMEOUT: Unknown(Meaning.GATEWAY_TIMEOUT.value),
     Meaning.UNREACHED: Retry(Meaning.UNREACHED.value),
     Meaning.UNAVAILABLE: _unavailable,
     Meaning.UNHEARD_OF: Unknown(Meaning.UNHEARD_OF.value),

@@ -1,4 +1,4 @@
-"""What became of the calls, counted: a line every ten seconds, and one at the end."""
+"""What became of the calls, counted."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from singer_calls.deliver.outcome import (
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
-
-INTERVAL = 10.0  # seconds between two progress lines
 
 
 class CallMetric(enum.StrEnum):
@@ -139,31 +137,3 @@ class _Named:
 
     def __init__(self, value: str) -> None:
         self.value = value
-
-
-class Progress(threading.Thread):
-    """Logs a line every ten seconds, until closed.
-
-    Args:
-        line: Makes the line.
-        logger: Where it goes.
-        interval: Seconds between two lines.
-    """
-
-    def __init__(
-        self, line: Callable[[], str], logger: logging.Logger, interval: float = INTERVAL
-    ) -> None:
-        super().__init__(name="progress", daemon=True)
-        self._line = line
-        self._logger = logger
-        self._interval = interval
-        self._end = threading.Event()
-
-    def run(self) -> None:
-        """Log until closed."""
-        while not self._end.wait(self._interval):
-            self._logger.info("Progress: %s", self._line())
-
-    def close(self) -> None:
-        """Log no more."""
-        self._end.set()

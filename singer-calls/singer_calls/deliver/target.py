@@ -31,11 +31,12 @@ from singer_calls.deliver.rejected import (
 from singer_calls.deliver.retry import RetryPolicy
 from singer_calls.deliver.sender import Call, Sender, SenderOptions
 from singer_calls.deliver.sink import CallSink
-from singer_calls.deliver.summary import CallMetric, Progress, Summary
+from singer_calls.deliver.summary import CallMetric, Summary
 from singer_calls.deliver.transport import Transport
 from singer_calls.deliver.watermark import StateWriter, Watermark
 from singer_calls.errors import PluginError
 from singer_calls.plugin import CAPABILITIES, CallPlugin
+from singer_calls.progress import Progress
 from singer_calls.values import phone
 
 if TYPE_CHECKING:

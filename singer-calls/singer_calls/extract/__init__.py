@@ -6,24 +6,26 @@ A tap is four small modules on these names:
                      at the end. Give ``name``, ``vendor``, ``config_jsonschema``,
                      ``discover_streams``.
     CallStream       base of a stream whose records are typed: the SDK's fast path, ``bookmark``,
-                     ``save_bookmark``, ``dates``, ``read_ahead``, ``oddities``, ``tap``.
+                     ``save_bookmark``, ``dates``, ``read_ahead``, ``drift``, ``tap``.
     WindowedStream   a CallStream by the moment of the call. Give ``read(window, divisible=...)``;
                      windows, lookback, halving, order, ids, bookmarks and progress are done here.
     Window           ``start`` (None: since ever) and ``end``, aware UTC.
     Client           asks the vendor: ``array(url, params, convert=...)`` for one JSON array,
-                     ``get(url, params, read=...)`` for any other body. Retries, Retry-After and
-                     the rate limit are done here; ``Client.from_config`` takes the settings.
-    Patience         how long a Client tries.
-    elements         the elements of a JSON array, decoded as its bytes arrive.
+                     ``get(url, params, read=...)`` for any other ``Body``. Retries, Retry-After,
+                     proxy, certificates and the rate limit are done here; ``Client.from_config``
+                     takes the settings.
+    iterate_array    the elements of a JSON array, decoded as its text arrives.
     Spill            records kept in order in bounded memory.
-    typed            a raw object as a record, by a table of fields; with ``text``, ``integer``,
+    conform          a raw object as a record, by a table of fields; with ``text``, ``integer``,
                      ``values.duration.seconds``, ``values.boolean.boolean`` as its functions.
+    usable           the records of a list, of which an element that is none costs itself.
     Seen             which ids came before, in bounded memory.
-    Oddities         counts the fields and values that no schema expects.
-    AskAgainError    raised in ``read`` for a body that is to be asked for again;
-    TooMuchError     the same, where less might be answered. Raised out of a Client only with
-                     ``divisible=True``: then halve the page, or let WindowedStream halve the
-                     window.
+    SchemaDrift      counts the fields, values and elements that no schema expects.
+    NotACallError    raised in ``convert`` for an element that can't become a record.
+    RetriableError   raised in ``read`` for a body that is to be asked for again;
+    ResponseTooLargeError  the same, where less might be answered. Raised out of a Client only
+                     with ``divisible=True``: then halve the page, or let WindowedStream halve
+                     the window.
     UnansweredError  raised out of a Client whose tries are used up: a PluginError that a watch
                      catches, to ask again at its next poll.
 
@@ -31,33 +33,40 @@ A tap is four small modules on these names:
 ``asked_to`` (a window's border -> the local time to ask with).
 """
 
-from singer_calls.extract.answer import Record, Spill, elements
 from singer_calls.extract.call_stream import CallStream
-from singer_calls.extract.client import Client, Patience
-from singer_calls.extract.errors import AskAgainError, TooMuchError, UnansweredError
-from singer_calls.extract.records import Oddities, integer, text, typed
+from singer_calls.extract.client import Body, Client
+from singer_calls.extract.errors import (
+    NotACallError,
+    ResponseTooLargeError,
+    RetriableError,
+    UnansweredError,
+)
+from singer_calls.extract.json_array import Record, Spill, iterate_array
+from singer_calls.extract.records import SchemaDrift, conform, integer, text, usable
 from singer_calls.extract.seen import Seen
 from singer_calls.extract.tap import CallTap
 from singer_calls.extract.windowed_stream import WindowedStream
 from singer_calls.extract.windows import Window, cut
 
 __all__ = [
-    "AskAgainError",
+    "Body",
     "CallStream",
     "CallTap",
     "Client",
-    "Oddities",
-    "Patience",
+    "NotACallError",
     "Record",
+    "ResponseTooLargeError",
+    "RetriableError",
+    "SchemaDrift",
     "Seen",
     "Spill",
-    "TooMuchError",
     "UnansweredError",
     "Window",
     "WindowedStream",
+    "conform",
     "cut",
-    "elements",
     "integer",
+    "iterate_array",
     "text",
-    "typed",
+    "usable",
 ]

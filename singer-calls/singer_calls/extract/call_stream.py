@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -13,11 +14,11 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
 from singer_calls.errors import PluginError
-from singer_calls.extract.ahead import ahead
-from singer_calls.extract.progress import Progress
-from singer_calls.extract.records import Oddities
+from singer_calls.extract.prefetch import prefetch
+from singer_calls.extract.records import SchemaDrift
 from singer_calls.extract.settings import moment
 from singer_calls.extract.writer import CallMessage
+from singer_calls.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,18 +26,16 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import RecordMessage
 
-    from singer_calls.extract.answer import Record
+    from singer_calls.extract.json_array import Record
     from singer_calls.extract.tap import CallTap
 
 _T = TypeVar("_T")
-
-_LOOK = 100  # calls between two looks at the clock
 
 
 class CallStream(Stream):
     """Base of all streams.
 
-    Records must hold JSON values only, and only fields of the schema (``records.typed``): the SDK
+    Records must hold JSON values only, and only fields of the schema (``records.conform``): the SDK
     neither conforms nor checks them. Selection and stream maps work as ever. The bookmark belongs
     to the subclass (``save_bookmark``); the SDK derives none from records.
     """
@@ -46,8 +45,8 @@ class CallStream(Stream):
     def __init__(self, tap: CallTap, schema: dict[str, Any] | None = None) -> None:
         super().__init__(tap, schema=schema)
         self.tap = tap
-        self.oddities = Oddities()
-        self.progress = Progress(1, self.logger.info)
+        self.drift = SchemaDrift()
+        self._emitted = 0
 
     @cached_property
     def _deselected(self) -> tuple[list[str], bool]:
@@ -80,33 +79,31 @@ class CallStream(Stream):
     ) -> Iterator[Iterable[Record]]:
         """The answers for all items, in order, the next ``count`` being read in threads.
 
-        While one is awaited, the run stops if asked and tells its progress (``self.progress``).
+        While one is awaited, the run stops if asked; meanwhile it tells how far it is.
 
         Args:
             work: From an item (a window) to its calls; called in a thread.
             items: What to read.
             count: How many are read at once.
         """
-        self.progress = Progress(len(items), self.logger.info)
+        began, done = time.monotonic(), 0
 
-        def tick() -> None:
-            self.tap.stop_if_asked()
-            self.progress.tick()
+        def line() -> str:
+            return how_far(done, len(items), self._emitted, time.monotonic() - began)
 
         try:
-            for answer in ahead(work, items, count=count, tick=tick):
-                yield answer
-                self.progress.done += 1
+            with Progress(line, self.logger):
+                for answer in prefetch(work, items, count=count, tick=self.tap.stop_if_asked):
+                    yield answer
+                    done += 1
         finally:
-            self.oddities.report(self.tap.vendor, self.logger)
+            self.drift.report(self.tap.vendor, self.logger)
 
     def _write_record_message(self, record: Record) -> None:
         self.tap.stop_if_asked()
         for message in self._generate_record_messages(record):
             self.tap.write_message(message)
-        self.progress.calls += 1
-        if self.progress.calls % _LOOK == 0:
-            self.progress.tick()
+        self._emitted += 1
 
     def _process_record(self, *_: object, **__: object) -> None:
         """No stream here has children in the SDK's sense."""
@@ -129,9 +126,13 @@ class CallStream(Stream):
         Returns:
             Two aware moments in UTC, whole seconds.
         """
-        now = datetime.fromtimestamp(self.tap.initialized_at // 1000, tz=UTC)
-        end = moment(self.config, "end_date") or now
-        return moment(self.config, "start_date"), min(end, now)
+        end = moment(self.config, "end_date") or self.began
+        return moment(self.config, "start_date"), min(end, self.began)
+
+    @property
+    def began(self) -> datetime:
+        """The start of the run, whole seconds."""
+        return datetime.fromtimestamp(self.tap.initialized_at // 1000, tz=UTC)
 
     @property
     def bookmark(self) -> Any:  # noqa: ANN401 (text or integer, as the replication key is)
@@ -168,3 +169,19 @@ class CallStream(Stream):
         """Log, but leave the word on an exception to whoever has the sentence for it."""
         if level < logging.ERROR:
             super().log(message, *args, level=level, **kwargs)
+
+
+def how_far(done: int, windows: int, calls: int, seconds: float) -> str:
+    """A line for people: the window, the calls, the speed and the time left.
+
+    Args:
+        done: Windows that were emitted.
+        windows: All of them.
+        calls: Emitted so far.
+        seconds: Since the reading began.
+    """
+    left = f"about {seconds / done * (windows - done):.0f} s" if done else "unknown time"
+    return (
+        f"window {min(done + 1, windows)} of {windows}, {calls} calls so far, "
+        f"{calls / max(seconds, 0.001):.0f} calls/s, {left} left"
+    )

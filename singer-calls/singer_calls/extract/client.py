@@ -1,118 +1,133 @@
-"""Asking a vendor: one session, one pace, one way to ask again."""
+"""Asking a vendor: one session, one rate limit, one way to ask again."""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from email.message import Message
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import requests
 import urllib3
 
-from singer_calls.errors import PluginError, SettingsError
-from singer_calls.extract.answer import Record, Spill, elements
-from singer_calls.extract.errors import AskAgainError, TooMuchError, UnansweredError
-from singer_calls.extract.pace import Pace
+from singer_calls.errors import PluginError
+from singer_calls.extract.errors import (
+    ResponseTooLargeError,
+    RetriableError,
+    UnansweredError,
+)
+from singer_calls.extract.failures import FAILURES, fault_of
+from singer_calls.extract.json_array import Record, Spill, decoded, iterate_array
+from singer_calls.extract.records import SchemaDrift, usable
+from singer_calls.extract.session import session
+from singer_calls.http import faults
+from singer_calls.http.rate_limit import BlockingRateLimiter
+from singer_calls.http.retry import GiveUp, RetryPolicy, SharedPause
 from singer_calls.http.retry_after import retry_after
+from singer_calls.http.statuses import Meaning, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    import requests
 
 _T = TypeVar("_T")
 
 _CHUNK = 2**16
 _SLOWEST = 4096  # bytes a second; a body that comes slower than that counts as a timeout
-_LONGEST_BACKOFF = 60.0
 
-# What failed -> what is done next, and how it is told. The first row that fits counts.
-_FAULTS: list[tuple[type[Exception], type[AskAgainError], str]] = [
-    (requests.exceptions.SSLError, AskAgainError, "could not be reached: TLS failed"),
-    (requests.exceptions.ProxyError, AskAgainError, "could not be reached: the proxy failed"),
-    (requests.exceptions.ConnectTimeout, AskAgainError, "could not be reached in time"),
-    (requests.exceptions.Timeout, TooMuchError, "did not answer in time"),
-    (requests.exceptions.RequestException, AskAgainError, "could not be reached"),
-    (urllib3.exceptions.ReadTimeoutError, TooMuchError, "did not answer in time"),
-    (urllib3.exceptions.HTTPError, AskAgainError, "cut its answer short"),
-]
-
-# Status -> the same, for statuses that are not final.
-_PASSING: dict[int, type[AskAgainError]] = {
-    HTTPStatus.REQUEST_TIMEOUT: TooMuchError,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooMuchError,
-    HTTPStatus.TOO_EARLY: AskAgainError,
-    HTTPStatus.TOO_MANY_REQUESTS: AskAgainError,
-    HTTPStatus.GATEWAY_TIMEOUT: TooMuchError,
+# What a status means -> what is done next, for those that may pass.
+_PASSING: Mapping[Meaning, type[RetriableError]] = {
+    Meaning.TIMED_OUT: ResponseTooLargeError,
+    Meaning.TOO_LARGE: ResponseTooLargeError,
+    Meaning.TOO_EARLY: RetriableError,
+    Meaning.RATE_LIMIT: RetriableError,
+    Meaning.FAILED: RetriableError,
+    Meaning.GATEWAY: RetriableError,
+    Meaning.GATEWAY_TIMEOUT: ResponseTooLargeError,
+    Meaning.UNREACHED: RetriableError,
+    Meaning.UNAVAILABLE: RetriableError,
+    Meaning.UNHEARD_OF: RetriableError,
 }
+_SUCCESS = {Meaning.SUCCESS, Meaning.EMPTY}
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a request is tried.
+class Body:
+    """The body of a success.
 
     Attributes:
-        timeout: Seconds without an answer, connecting included; likewise between two pieces of a
-            body.
-        tries: Tries per request, the first included.
-        retry_after_max: Longest pause, in seconds, that the vendor may ask for.
+        status: Of the answer, 200 to 299.
+        chunks: Its bytes as they arrive, none of a 204.
+        charset: As declared, None without.
     """
 
-    timeout: float = 30
-    tries: int = 5
-    retry_after_max: float = 300
+    status: int
+    chunks: Iterator[bytes]
+    charset: str | None
+
+    def text(self, lost: Callable[[int], object] = lambda _count: None) -> Iterator[str]:
+        """Its text as it arrives; ``lost`` is told of letters that can't be read."""
+        return decoded(self.chunks, self.charset, lost)
 
 
 class Client:
     """One vendor's API. All threads share it.
 
     Args:
+        api_url: The vendor's address: it decides about the proxy.
         vendor: Its name, for messages.
         credential: Name of the setting to check when the vendor refuses us.
-        headers: Sent with every request, credentials among them.
-        patience: How long a request is tried.
+        headers: Sent with every request, credentials among them, and to nobody else.
+        timeout: Seconds without an answer, connecting included; likewise between two pieces of a
+            body.
+        policy: How often and how long a request is tried.
         requests_per_minute: Never exceeded, None for no limit.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
-        chance: A number from 0 to 1, for the backoff's jitter.
         refusal: From the status and the body of an answer that ends the run to the sentence for
             the user; None where it has none of its own.
+        environ: Names proxy and certificate authorities (``http.trust``).
+
+    Raises:
+        SettingsError: The environment names a proxy or certificates that can't be used.
     """
 
     def __init__(
         self,
+        api_url: str,
         vendor: str,
         *,
         credential: str,
         headers: Mapping[str, str],
-        patience: Patience | None = None,
+        timeout: float = 30,
+        policy: RetryPolicy | None = None,
         requests_per_minute: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
-        chance: Callable[[], float] = random.random,
         refusal: Callable[[int, bytes], str | None] = lambda _status, _body: None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        if not all(value.isascii() and value.isprintable() for value in headers.values()):
-            raise SettingsError(
-                f"Setting {credential} has a character that a header can't hold: copy it again."
-            )
         self.vendor = vendor
-        self.patience = patience or Patience()
+        self.timeout = timeout
+        self.policy = policy or RetryPolicy()
         self._credential = credential
-        self._pace = Pace(requests_per_minute, clock=clock, sleep=sleep)
+        self._limiter = BlockingRateLimiter(requests_per_minute, clock=clock, sleep=sleep)
+        self._pause = SharedPause(self.policy)
+        self._pausing = threading.Lock()
         self._clock = clock
         self._sleep = sleep
-        self._chance = chance
         self._refusal = refusal
         self._log = logging.getLogger(__name__)
         # Its debug lines, and its warning about a malformed header, hold the query.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-        self._session = requests.Session()
+        self._session = session(api_url, os.environ if environ is None else environ)
         self._session.headers.update(headers)
-        # The pool of a host must hold the connections of all windows in flight.
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=32))
 
     @classmethod
     def from_config(
@@ -122,17 +137,19 @@ class Client:
         *,
         credential: str,
         headers: Mapping[str, str],
-        **edges: Callable[..., Any],
+        **edges: Any,  # noqa: ANN401 (clock, sleep, refusal)
     ) -> Self:
         """A client with the settings that all taps share (``singer_calls.options.common``)."""
         return cls(
+            config["api_url"],
             vendor,
             credential=credential,
-            headers=headers,
-            patience=Patience(
-                timeout=config["request_timeout"],
-                tries=config["backoff_max_tries"],
+            headers={"Accept": "application/json", **headers},
+            timeout=config["request_timeout"],
+            policy=RetryPolicy(
+                max_tries=config["backoff_max_tries"],
                 retry_after_max=config["retry_after_max"],
+                uniform=random.uniform,
             ),
             requests_per_minute=config.get("requests_per_minute"),
             **edges,
@@ -143,7 +160,9 @@ class Client:
         url: str,
         params: Mapping[str, object],
         *,
-        convert: Callable[[Any], Record],
+        convert: Callable[[SchemaDrift], Callable[[Any], Record]],
+        drift: SchemaDrift,
+        where: str = "",
         divisible: bool = False,
     ) -> Spill:
         """GET a JSON array, each element converted as it arrives.
@@ -151,29 +170,42 @@ class Client:
         Args:
             url: Without a query.
             params: The query; None values are left out.
-            convert: From an element to a record.
-            divisible: Raise TooMuchError at once, for the caller to ask for less.
+            convert: Makes the function from an element to its record, which counts what it meets;
+                it raises NotACallError for one that can't become a record, which costs itself.
+            drift: What the vendor sent and no schema expects, told what this answer adds to it.
+            where: Which part of the calls is asked for, for people.
+            divisible: Raise ResponseTooLargeError at once, for the caller to ask for less.
 
         Returns:
-            All records; the answer was whole and well-formed.
+            All records; the answer was whole and well-formed. None of a 204.
 
         Raises:
-            TooMuchError: Only if ``divisible``.
+            ResponseTooLargeError: Only if ``divisible``.
             PluginError: The vendor can't be asked any further.
         """
-        return self.get(
-            url,
-            params,
-            read=lambda chunks: Spill(map(convert, elements(chunks))),
-            divisible=divisible,
-        )
+
+        def read(body: Body) -> tuple[Spill, SchemaDrift]:
+            answer = SchemaDrift()
+            if meaning(body.status) is Meaning.EMPTY:
+                return Spill(), answer
+            found = iterate_array(body.text(answer.count_lost))
+            return Spill(usable(found, convert(answer), answer, where)), answer
+
+        records, answer = self.get(url, params, read=read, divisible=divisible)
+        drift.add(answer)
+        if drift.hopeless:
+            raise PluginError(
+                f"{self.vendor} sends more elements that are no usable calls than calls "
+                f"({drift.unusable[-1]}): see whether this version of the plugin still fits it."
+            )
+        return records
 
     def get(
         self,
         url: str,
         params: Mapping[str, object],
         *,
-        read: Callable[[Iterator[bytes]], _T],
+        read: Callable[[Body], _T],
         divisible: bool = False,
     ) -> _T:
         """GET, and ask again as long as it makes sense.
@@ -181,8 +213,8 @@ class Client:
         Args:
             url: Without a query.
             params: The query; None values are left out.
-            read: From the pieces of a 200's body to a result; raises AskAgainError for a body
-                that is not what it should be.
+            read: From the body of a success to a result; raises RetriableError for one that is
+                not what it should be.
             divisible: As in ``array``.
 
         Returns:
@@ -190,85 +222,119 @@ class Client:
         """
         tries = 0
         while True:
-            tries += 1
-            try:
-                with self._pace:
-                    return self._ask(url, params, read)
-            except AskAgainError as error:
-                self._wait(error, tries, divisible=divisible)
+            with self._limiter.permit():
+                while left := self._pause.remaining(self._clock()):
+                    self._sleep(left)
+                began = self._clock()
+                try:
+                    result = self._ask(url, params, read)
+                except RetriableError as error:
+                    failure = error
+                else:
+                    with self._pausing:
+                        self._pause.passed()
+                    return result
+            tries += not failure.everyone
+            self._wait(failure, began, tries, divisible=divisible)
 
-    def _wait(self, error: AskAgainError, tries: int, *, divisible: bool) -> None:
+    def _wait(self, failure: RetriableError, began: float, tries: int, *, divisible: bool) -> None:
         """Wait before the next try, or raise if there is none."""
-        patience = self.patience
-        if error.after is not None and error.after > patience.retry_after_max:
-            raise PluginError(
-                f"{self.vendor} {error.reason} and asks for a pause of {error.after:.0f} s, more "
-                f"than retry_after_max ({patience.retry_after_max:.0f} s): run again later."
-            ) from None
-        if error.after is not None:
-            self._pace.pause(error.after)
-        if divisible and isinstance(error, TooMuchError):
-            raise error
-        if tries >= patience.tries:
-            raise UnansweredError(f"{self.vendor} {error.reason}, {tries} times in a row") from None
-        backoff = self._chance() * min(_LONGEST_BACKOFF, 2.0 ** (tries - 1))
-        wait = backoff if error.after is None else error.after
+        wish = failure.wish or 0.0
+        with self._pausing:
+            if (
+                divisible
+                and isinstance(failure, ResponseTooLargeError)
+                and wish <= self.policy.retry_after_max
+            ):
+                self._pause.extend(self._clock() + wish)
+                raise failure
+            if failure.everyone:
+                step = self._pause.refused(began, self._clock(), failure.wish)
+            else:
+                step = self.policy.after(tries, failure.wish)
+        if isinstance(step, GiveUp):
+            what = f"{self.vendor} {failure.reason}, {step.why}"
+            if wish > self.policy.retry_after_max:
+                raise PluginError(f"{what}: run again later.")
+            raise UnansweredError(what, failure.advice)
         self._log.warning(
-            "%s %s; asking again in %.1f s (try %d of %d)",
-            *(self.vendor, error.reason, wait, tries + 1, patience.tries),
+            "%s %s; asking again in %.1f s (at most %d tries)",
+            *(self.vendor, failure.reason, step.wait, self.policy.max_tries),
         )
-        self._sleep(wait)
+        if not failure.everyone:
+            self._sleep(step.wait)
 
-    def _ask(
-        self,
-        url: str,
-        params: Mapping[str, object],
-        read: Callable[[Iterator[bytes]], _T],
-    ) -> _T:
+    def _ask(self, url: str, params: Mapping[str, object], read: Callable[[Body], _T]) -> _T:
+        answered = False
         try:
             with self._session.get(
                 url,
                 params={name: str(value) for name, value in params.items() if value is not None},
-                timeout=self.patience.timeout,
+                timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                self._judge(response)
-                return read(self._body(response))
-        except tuple(fault for fault, _, _ in _FAULTS) as error:
-            raise next(
-                next_step(reason)
-                for fault, next_step, reason in _FAULTS
-                if isinstance(error, fault)
-            ) from None
+                answered = True
+                return read(self._success(response))
+        except FAILURES as error:
+            fault = fault_of(error)
+            if answered and fault is not faults.NO_ANSWER:
+                fault = faults.CUT
+            if fault is faults.ADDRESS:
+                raise PluginError(f"{self.vendor}: {fault.reason}: {fault.advice}.") from None
+            step = ResponseTooLargeError if fault is faults.NO_ANSWER else RetriableError
+            raise step(_told(fault), advice=fault.advice) from None
 
-    def _body(self, response: requests.Response) -> Iterator[bytes]:
+    def _success(self, response: requests.Response) -> Body:
+        """The body of a success; any other answer raises, whether its body is whole or not."""
+        status = response.status_code
+        means = meaning(status)
+        if means in _SUCCESS and self.takes(status):
+            declared = Message()
+            declared["Content-Type"] = response.headers.get("Content-Type", "")
+            return Body(status, self._chunks(response), declared.get_content_charset())
+        reason = f"answered HTTP {status}"
+        if means in _PASSING:
+            wish = retry_after(response.headers, time.time())
+            everyone = means is Meaning.RATE_LIMIT or wish is not None
+            raise _PASSING[means](reason, wish=wish, everyone=everyone)
+        body = b""
+        with suppress(urllib3.exceptions.HTTPError, OSError):  # the status has decided
+            body = response.raw.read(_CHUNK, decode_content=True)
+        raise PluginError(self._refusal(status, body) or self._sentence(status, means))
+
+    def takes(self, status: int) -> bool:
+        """Whether a success of this status is an answer of this vendor's."""
+        return status in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}
+
+    def _sentence(self, status: int, means: Meaning) -> str:
+        told = f"{self.vendor} {{}} (HTTP {status}): {{}}."
+        match means:
+            case Meaning.CREDENTIALS | Meaning.PERMISSION:
+                return told.format(
+                    "refuses the credentials", f"check the setting {self._credential}"
+                )
+            case Meaning.PROXY:
+                return told.format("can't be reached", f"{means.value}; see HTTPS_PROXY")
+        return (
+            f"{self.vendor} answered HTTP {status}: check the setting api_url, and whether this "
+            "version of the plugin still fits the vendor."
+        )
+
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         began, size = self._clock(), 0
         for chunk in response.raw.stream(_CHUNK, decode_content=True):
             size += len(chunk)
             took = self._clock() - began
-            if took > self.patience.timeout and size < took * _SLOWEST:
-                raise TooMuchError("did not answer in time")
+            if took > self.timeout and size < took * _SLOWEST:
+                raise ResponseTooLargeError(_told(faults.NO_ANSWER))
             yield chunk
 
-    def _judge(self, response: requests.Response) -> None:
-        """Raise unless the answer is a 200."""
-        status = response.status_code
-        if status == HTTPStatus.OK:
-            return
-        reason = f"answered HTTP {status}"
-        if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            after = retry_after(response.headers, time.time())
-            raise _PASSING.get(status, AskAgainError)(reason, after)
-        body = response.raw.read(_CHUNK, decode_content=True)
-        if sentence := self._refusal(status, body):
-            raise PluginError(sentence)
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise PluginError(
-                f"{self.vendor} refuses the credentials (HTTP {status}): "
-                f"check the setting {self._credential}."
-            )
-        raise PluginError(
-            f"{self.vendor} {reason}: check the setting api_url, and whether this version of the "
-            "plugin still fits the vendor."
-        )
+
+def _told(fault: faults.Fault) -> str:
+    """A fault as a clause after the vendor's name."""
+    if fault is faults.NO_ANSWER:
+        return "did not answer in time"
+    if fault is faults.CUT:
+        return "cut its answer short"
+    return f"could not be reached ({fault.reason})"

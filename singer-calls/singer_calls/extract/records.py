@@ -2,49 +2,138 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.errors import PluginError
+from singer_calls.extract.errors import NotACallError, RetriableError
+from singer_calls.text import shown
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from singer_calls.extract.answer import Record
+    from singer_calls.extract.json_array import Record
 
 _INT64 = 2**63
+_DIGITS = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_NAMES_KEPT = 1000  # a vendor may make up its names: memory stays flat
+_TOLD = 20
 
 
-class Oddities:
-    """What a vendor sent and no schema expects, counted by field name, told once a run."""
+class SchemaDrift:
+    """What a vendor sent and no schema expects, counted by field name, told once a run.
+
+    Attributes:
+        unknown: Fields that no schema knows; they were dropped.
+        misfits: Values that do not fit their field's type; they became null.
+        usable: Elements of lists that became records.
+        unusable: Where the others were, and why; they cost themselves.
+        lost_letters: U+FFFD in place of bytes that are none of the declared charset.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.unknown: Counter[str] = Counter()
         self.misfits: Counter[str] = Counter()
+        self.usable = 0
+        self.unusable: list[str] = []
+        self.lost_letters = 0
 
     def count_unknown(self, name: str) -> None:
-        """A field that no schema knows; it was dropped."""
-        with self._lock:
+        """A field that no schema knows."""
+        if name in self.unknown or len(self.unknown) < _NAMES_KEPT:
             self.unknown[name] += 1
 
     def count_misfit(self, name: str) -> None:
-        """A value that does not fit its field's type; it became null."""
+        """A value that does not fit its field's type."""
+        self.misfits[name] += 1
+
+    def count_lost(self, letters: int) -> None:
+        """Letters that can't be read."""
+        self.lost_letters += letters
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many elements are none that the lists as a whole must be taken for broken."""
+        return len(self.unusable) > max(1, self.usable)
+
+    def add(self, answer: SchemaDrift) -> None:
+        """Add what one answer showed; from any thread."""
         with self._lock:
-            self.misfits[name] += 1
+            self.unknown.update(answer.unknown)
+            self.misfits.update(answer.misfits)
+            self.usable += answer.usable
+            self.unusable += answer.unusable
+            self.lost_letters += answer.lost_letters
 
     def report(self, vendor: str, log: logging.Logger) -> None:
-        """One warning per kind, by field name only, and forget."""
+        """One warning per kind, by field name or position only, and forget."""
         for counter, text in (
             (self.unknown, "%s sent fields that this version does not know, left out: %s"),
             (self.misfits, "%s sent values that do not fit their field, set to null: %s"),
         ):
             if counter:
-                names = (f"{name[:64]!r} ({n} calls)" for name, n in counter.most_common(20))
-                log.warning(text, vendor, ", ".join(names))
+                names = [f"{shown(name)} ({n} calls)" for name, n in counter.most_common(_TOLD)]
+                log.warning(text, vendor, _listed(names, len(counter)))
                 counter.clear()
+        if self.unusable:
+            log.warning(
+                "%s sent %d elements that are no usable calls, left out; the bookmark moves on "
+                "all the same: %s",
+                *(vendor, len(self.unusable)),
+                _listed(self.unusable[:_TOLD], len(self.unusable)),
+            )
+            self.unusable.clear()
+        if self.lost_letters:
+            log.warning(
+                "%s sent %d letters that can't be read in the charset that it declares, replaced "
+                "by U+FFFD",
+                *(vendor, self.lost_letters),
+            )
+            self.lost_letters = 0
+
+
+def _listed(told: list[str], of: int) -> str:
+    more = f", and {of - len(told)} more" if of > len(told) else ""
+    return f"{', '.join(told)}{more}"
+
+
+def usable(
+    elements: Iterable[Any],
+    convert: Callable[[Any], Record],
+    drift: SchemaDrift,
+    where: str,
+) -> Iterator[Record]:
+    """The records of a list; an element that can't become one costs itself.
+
+    Args:
+        elements: The raw elements.
+        convert: From one of them to its record; raises NotACallError.
+        drift: Of this answer alone.
+        where: Which list this is, for people.
+
+    Raises:
+        RetriableError: The list as a whole is broken: most of it is no call, or what is none has
+            not one field of a call.
+    """
+    broken = RetriableError(
+        "sent a list that is not one of calls",
+        advice="see whether this version of the plugin still fits the vendor",
+    )
+    recognised = True
+    for position, element in enumerate(elements, 1):
+        try:
+            record = convert(element)
+        except NotACallError as error:
+            drift.unusable.append(f"element {position} of the list {where} ({error.reason})")
+            recognised = recognised and error.recognised
+            continue
+        drift.usable += 1
+        yield record
+    if drift.hopeless or (drift.unusable and not drift.usable and not recognised):
+        raise broken
 
 
 def text(value: object) -> str:
@@ -71,6 +160,8 @@ def integer(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("not a whole number")  # noqa: TRY004 (one kind for all misfits)
+    if isinstance(value, str) and not _DIGITS.fullmatch(value.strip()):
+        raise ValueError("not a whole number")  # for int(), 1_2 is 12
     try:
         number = int(value)
     except OverflowError:
@@ -80,12 +171,11 @@ def integer(value: object) -> int:
     return number
 
 
-def typed(
+def conform(
     raw: object,
     fields: Mapping[str, Callable[[Any], object]],
-    odd: Oddities,
+    drift: SchemaDrift,
     *,
-    vendor: str,
     key: str,
 ) -> Record:
     """One raw object as a record with exactly the given fields.
@@ -96,32 +186,29 @@ def typed(
     Args:
         raw: The element as decoded.
         fields: Name to function, the schema's order.
-        odd: Counts what did not fit.
-        vendor: Its name, for messages.
+        drift: Counts what did not fit.
         key: The field that identifies the call.
 
     Raises:
-        PluginError: The element is not an object, or has no usable key.
+        NotACallError: The element is not an object, or has no usable key.
     """
     if not isinstance(raw, dict):
-        raise PluginError(
-            f"{vendor} sent a list with something in it that is not a call: ask the vendor."
-        )
+        raise NotACallError("not an object")
     record: Record = dict.fromkeys(fields)
     for name, value in raw.items():
         convert = fields.get(name)
         if convert is text and type(value) is str and value.isascii():
             record[name] = value or None  # nine of ten fields: no call for them
         elif convert is None:
-            odd.count_unknown(name)
+            drift.count_unknown(name)
         elif value is not None and value != "":
             try:
                 record[name] = convert(value)
             except ValueError:
-                odd.count_misfit(name)
+                drift.count_misfit(name)
     if record[key] is None:
-        raise PluginError(
-            f"{vendor} sent a call without a usable {key}: it can't be told from others, so "
-            "the run ends here; ask the vendor."
+        raise NotACallError(
+            f"without a usable {key}",
+            recognised=any(value is not None for value in record.values()),
         )
     return record

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from singer_calls.extract.answer import Spill
+from typing_extensions import override
+
 from singer_calls.extract.call_stream import CallStream
-from singer_calls.extract.errors import TooMuchError
+from singer_calls.extract.errors import ResponseTooLargeError
+from singer_calls.extract.json_array import Spill
 from singer_calls.extract.seen import Seen
 from singer_calls.extract.windows import Window, cut
 from singer_calls.values.clock import from_utc_text, utc_text
@@ -17,7 +19,7 @@ from singer_calls.values.clock import from_utc_text, utc_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from singer_calls.extract.answer import Record
+    from singer_calls.extract.json_array import Record
 
 _SKEW = timedelta(minutes=5)  # between the clocks of the machines that share a state
 
@@ -27,10 +29,19 @@ class WindowedStream(CallStream):
 
     A vendor's stream gives ``name``, ``primary_keys`` (one), ``replication_key`` (the call's
     moment, a UTC text as ``values.clock`` makes it, or null) and ``read``. Then, for each window:
-    its calls are read ahead in a thread, its own calls (by that moment) are emitted, each id
+    its calls are read ahead in a thread, those that are not foreign to it are emitted, each id
     once, and the bookmark is saved at the window's end. A crash resumes at the last saved
     bookmark, less the lookback.
+
+    Whether a vendor's dates mean the beginning of a call or its end may be unknown. Where it is
+    the end, a call that crosses the border of two windows is found in the later one; so calls are
+    foreign to a window only if they began more than ``LONGEST_CALL`` before it, or before this
+    run's time, or after the window. And the last window of a run that ends in the past is asked
+    for with as much more behind it.
     """
+
+    LONGEST_CALL = timedelta(days=1)
+    """No call lasts longer."""
 
     FLOOR = timedelta(minutes=15)
     """A window is not halved below this."""
@@ -45,29 +56,54 @@ class WindowedStream(CallStream):
         Args:
             window: Ask with ``values.clock.asked_from`` and ``asked_to``. Its start is None for
                 "since ever".
-            divisible: Pass on to ``Client``: a TooMuchError has the window asked in halves.
+            divisible: Pass on to ``Client``: a ResponseTooLargeError has the window asked in
+                halves.
         """
 
-    def get_records(self, context: object) -> Iterator[Record]:  # noqa: ARG002
+    @property
+    def window_length(self) -> timedelta:
+        """How long a window is."""
+        return timedelta(days=self.config["window_days"])
+
+    @override
+    def get_records(self, context: object) -> Iterator[Record]:
         """Emit the calls of all windows, oldest window first, and save the bookmark after each."""
         (key,), moment_key = self.primary_keys, self._moment_key
         start, end = self.period()
-        self._span = timedelta(days=self.config["window_days"])
+        self._span, self._end = self.window_length, end
         windows = cut(start, end, self._span)
         self.logger.info(
             "Reading from %s to %s in %d window(s)",
             *(utc_text(start) if start else "the beginning", utc_text(end), len(windows)),
         )
-        answers = self.read_ahead(self._read, windows, count=self.config["windows_in_flight"])
-        seen = Seen()
+        answers = self.read_ahead(
+            self._read, self._asked(windows), count=self.config["windows_in_flight"]
+        )
+        seen, foreign = Seen(), 0
+        earliest = utc_text(start) if start else ""
         for window, answer in zip(windows, answers, strict=True):
-            first, beyond = window.bounds()
+            first, beyond = window.earlier(self.LONGEST_CALL).bounds()
+            first = max(first, earliest)
             for record in answer:
                 at = record[moment_key]
                 # A call without a moment belongs to the window that it was found in.
-                if (at is None or first <= at < beyond) and seen.first_time(record[key]):
+                if at is not None and not first <= at < beyond:
+                    foreign += 1
+                elif seen.first_time(record[key]):
                     yield record
             self.save_bookmark(beyond)
+        if foreign:
+            self.logger.info(
+                "%d calls of the answers began outside of what was asked for, and were left out",
+                foreign,
+            )
+
+    def _asked(self, windows: list[Window]) -> list[Window]:
+        """The windows to ask for: the last one with the calls that had not ended, but no future."""
+        if not windows:
+            return []
+        last = windows[-1]
+        return [*windows[:-1], Window(last.start, min(last.end + self.LONGEST_CALL, self.began))]
 
     def period(self) -> tuple[datetime | None, datetime]:
         """From when to when this run reads.
@@ -112,10 +148,11 @@ class WindowedStream(CallStream):
         halves = window.halves(self.FLOOR)
         if halves is None:
             return Spill.of(self.read(window, divisible=False))
-        if window.length <= self._span:
+        behind = max(timedelta(), window.end - self._end)  # more than a window, as _asked says
+        if window.length - behind <= self._span:
             try:
                 return Spill.of(self.read(window, divisible=True))
-            except TooMuchError as error:
+            except ResponseTooLargeError as error:
                 # The windows to come will hardly be smaller: they begin at this size.
                 self._span = window.length / 2
                 self.logger.warning(

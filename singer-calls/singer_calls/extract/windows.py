@@ -25,6 +25,10 @@ class Window:
     start: datetime | None
     end: datetime
 
+    def __str__(self) -> str:
+        first, beyond = self.bounds()
+        return f"from {first or 'the beginning'} to {beyond}"
+
     @property
     def length(self) -> timedelta:
         """How long the window is; without a start, longer than any other."""
@@ -36,6 +40,10 @@ class Window:
             return None
         middle = (self.start + self.length / 2).replace(microsecond=0)
         return Window(self.start, middle), Window(middle, self.end)
+
+    def earlier(self, by: timedelta) -> Window:
+        """The window with so much before it."""
+        return Window(self.start - by, self.end) if self.start else self
 
     def bounds(self) -> tuple[str, str]:
         """Start and end as texts to compare UTC texts with."""

@@ -75,7 +75,7 @@ class RetryPolicy:
         """
         if wish is not None and wish > self.retry_after_max:
             return GiveUp(
-                f"asking for a pause of {wish:.0f} s, longer than retry_after_max "
+                f"asking for a pause of {wish:.0f} s, more than retry_after_max "
                 f"({self.retry_after_max:.0f} s)"
             )
         if tries >= self.max_tries:
@@ -114,8 +114,12 @@ class SharedPause:
             self._began, self._rounds = now, self._rounds + 1
         step = self._policy.after(self._rounds, wish)
         if isinstance(step, RetryAfter):
-            self._until = max(self._until, now + step.wait)
+            self.extend(now + step.wait)
         return step
+
+    def extend(self, until: float) -> None:
+        """Nobody may ask before this moment."""
+        self._until = max(self._until, until)
 
     def passed(self) -> None:
         """A request got through."""

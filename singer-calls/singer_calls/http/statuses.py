@@ -26,7 +26,8 @@ class Meaning(enum.Enum):
     RATE_LIMIT = "too many requests"
     REFUSED = "the vendor refused the request"
     FAILED = "the vendor failed"
-    GATEWAY = "a gateway gave up waiting for the vendor"
+    GATEWAY = "a gateway could not read the vendor's answer"
+    GATEWAY_TIMEOUT = "a gateway gave up waiting for the vendor"
     UNREACHED = "a gateway did not reach the vendor"
     UNAVAILABLE = "the vendor is not available"
     UNHEARD_OF = "the answer's status is none of HTTP's"
@@ -49,7 +50,7 @@ _BY_STATUS = {
     429: Meaning.RATE_LIMIT,
     502: Meaning.GATEWAY,
     503: Meaning.UNAVAILABLE,
-    504: Meaning.GATEWAY,
+    504: Meaning.GATEWAY_TIMEOUT,
     511: Meaning.PROXY,
     # Cloudflare's: the vendor's server is down, out of reach, or has no certificate that counts.
     521: Meaning.UNREACHED,
@@ -58,8 +59,8 @@ _BY_STATUS = {
     526: Meaning.UNREACHED,
     # An odd answer of that server, or none in time: the request may have reached it.
     520: Meaning.GATEWAY,
-    522: Meaning.GATEWAY,
-    524: Meaning.GATEWAY,
+    522: Meaning.GATEWAY_TIMEOUT,
+    524: Meaning.GATEWAY_TIMEOUT,
 }
 _BY_HUNDRED = {
     1: Meaning.INTERIM,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _DAY = timedelta(days=1)
+_LONGEST_DATE = len("2026-01-31")
 
 
 def utc_text(moment: datetime) -> str:
@@ -38,7 +39,8 @@ def to_utc(text: str, zone: ZoneInfo) -> str:
 
     A bare time is in ``zone``. In the hour that comes twice, and in the hour that never comes, it
     has two readings and the later one counts: a call is then never dated before it happened, so
-    no bookmark can pass it unseen.
+    no bookmark can pass it unseen. A date without a time of day stays that date, whatever the zone:
+    its midnight in UTC.
 
     Args:
         text: ISO 8601, with ``T`` or a space; an offset of its own beats the zone.
@@ -47,6 +49,8 @@ def to_utc(text: str, zone: ZoneInfo) -> str:
     Raises:
         ValueError: The text is not a time, or one outside of the years 1 to 9999.
     """
+    if len(text) <= _LONGEST_DATE:
+        return _text(datetime.combine(date.fromisoformat(text), time.min))
     moment = datetime.fromisoformat(text)
     try:
         if moment.tzinfo is not None:

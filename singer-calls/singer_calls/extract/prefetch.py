@@ -1,4 +1,4 @@
-"""Work done ahead in threads, its results taken in order."""
+"""Work done in threads before its result is asked for, the results taken in order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-_TICK = 0.2  # seconds
+_TICK_SECONDS = 0.2
 
 
-def ahead(
+def prefetch(
     work: Callable[[_T], _R],
     items: Iterable[_T],
     *,
@@ -51,7 +51,7 @@ def ahead(
         begin()
     while begun:
         future = begun.popleft()
-        while not wait([future], timeout=_TICK).done:
+        while not wait([future], timeout=_TICK_SECONDS).done:
             tick()
         result = future.result()
         begin()

@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from singer_calls.extract.errors import AskAgainError
+from singer_calls.extract.errors import RetriableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Record = dict[str, Any]
 
@@ -24,16 +24,42 @@ _DECODER = json.JSONDecoder(strict=False)
 _skip_space = json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
 
 
-def elements(chunks: Iterable[bytes]) -> Iterator[Any]:
+def decoded(
+    chunks: Iterable[bytes],
+    charset: str | None,
+    lost: Callable[[int], object] = lambda _count: None,
+) -> Iterator[str]:
+    """The pieces of a body as text, in the charset that its sender declares.
+
+    Bytes that are none of it become U+FFFD: one broken letter must not hold up all calls.
+
+    Args:
+        chunks: The body.
+        charset: As declared, None for JSON's own UTF-8; one that Python does not know counts as
+            not declared.
+        lost: Told how many U+FFFD a piece holds, if any.
+    """
+    try:
+        " ".encode(charset or "utf-8")  # refuses what is no encoding of text
+        name = codecs.lookup(charset or "utf-8").name
+    except (LookupError, ValueError):
+        name = "utf-8"
+    name = "utf-8-sig" if name == "utf-8" else name
+    decode = codecs.getincrementaldecoder(name)(errors="replace").decode
+    for chunk in chain(chunks, (None,)):
+        text = decode(b"", final=True) if chunk is None else decode(chunk)
+        if "\ufffd" in text:
+            lost(text.count("\ufffd"))
+        yield text
+
+
+def iterate_array(arriving: Iterable[str]) -> Iterator[Any]:
     """The elements of one JSON array, each as soon as it has arrived.
 
-    Bytes that are not UTF-8 become U+FFFD: one broken letter must not hold up all calls.
-
     Raises:
-        AskAgainError: The body is cut, or is not one JSON array.
+        RetriableError: The body is cut, or is not one JSON array.
     """
-    decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
-    arriving = chain((decode(chunk) for chunk in chunks), (decode(b"", final=True),))
+    arriving = iter(arriving)
     text, at, before = "", 0, "["
     while True:
         start, ended = _place(text, at, before)
@@ -49,10 +75,10 @@ def elements(chunks: Iterable[bytes]) -> Iterator[Any]:
             continue
         more = next(arriving, None)
         if more is None or len(text) - at > _LARGEST:
-            raise AskAgainError("cut its answer short, or the answer is not JSON")
+            raise RetriableError("cut its answer short, or the answer is not JSON")
         text, at = text[at:] + more, 0
     if any(map(str.strip, chain((text[start + 1 :],), arriving))):
-        raise AskAgainError("answered more than one list")
+        raise RetriableError("answered more than one list")
 
 
 def _place(text: str, at: int, before: str) -> tuple[int, bool]:
@@ -68,7 +94,7 @@ def _place(text: str, at: int, before: str) -> tuple[int, bool]:
         if before == "," and text.startswith("]", at):
             return at, True
         if at < len(text) and not text.startswith(before, at):
-            raise AskAgainError("answered something that is not a list of calls")
+            raise RetriableError("answered something that is not a list of calls")
     at += 1
     if not text.startswith("{", at):
         at = _skip_space(text, at).end()

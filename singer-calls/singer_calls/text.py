@@ -1,0 +1,15 @@
+"""Text from elsewhere, fit for a log or a terminal."""
+
+from __future__ import annotations
+
+_LONGEST = 64  # characters
+
+
+def shown(name: str, longest: int = _LONGEST) -> str:
+    """A name from outside, in quotes and on one line, with what could steer a terminal escaped.
+
+    Args:
+        name: A field's or a stream's name, an id. Never a value of a call.
+        longest: More characters than that are cut.
+    """
+    return repr(name if len(name) <= longest else f"{name[:longest]}…")
