@@ -7,6 +7,7 @@ PYTHON ?= python3
 PORT   ?= 8321
 BIN    := .venv/bin
 READY  := .venv/.ready
+ENGINE := .venv-airflow/.ready
 PACKAGES := singer_calls tap_invox tap_iovox tap_invoca_calls \
             target_impact_calls target_invoca_calls call_sandbox
 
@@ -45,7 +46,7 @@ pipeline: $(READY) ## a pipeline of your own: make pipeline FROM=invox TO=impact
 
 test: check $(READY) ## lint, types, all tests but the long ones, coverage
 	@echo "tests: pytest, on every core; a dot is a test, the ten slowest and what was skipped stand at the end"
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long' --durations=10 --cov --cov-report=term
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 --cov --cov-report=term
 
 test-long: $(READY) ## the long fault set: random kills, a million records (seeds are printed)
 	$(BIN)/pytest -m long --timeout 3600
@@ -60,7 +61,7 @@ lint: $(READY)
 types: $(READY)
 	@echo "types: mypy"
 	@$(BIN)/mypy $(PACKAGES:%=-p %)
-	@$(BIN)/mypy scripts
+	@$(BIN)/mypy scripts orchestrate/airflow/dags/pipeline.py
 
 workflows: $(READY)
 	@echo "workflows: actionlint, zizmor"
@@ -70,5 +71,27 @@ workflows: $(READY)
 generate: $(READY) ## settings of meltano.yml, hub/ and the READMEs, from each plugin's --about
 	$(BIN)/python scripts/generate.py
 
+# Many machines: Airflow, in an environment of its own (orchestrate/airflow/README.md)
+
+$(ENGINE): orchestrate/airflow/requirements.txt $(READY)
+	$(BIN)/uv venv --quiet --clear .venv-airflow
+	$(BIN)/uv pip sync --quiet --python .venv-airflow $<
+	@touch $@
+
+airflow: $(ENGINE) ## Airflow in .venv-airflow, and the schedules of meltano.yml for its DAGs
+	@cd orchestrate/airflow && meltano --environment=prod schedule list --format=json > schedules.new
+	@mv orchestrate/airflow/schedules.new orchestrate/airflow/schedules.json
+
+airflow-lock: $(READY) ## lock the newest versions of Airflow that will do
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command 'make airflow-lock' \
+	  -o orchestrate/airflow/requirements.txt orchestrate/airflow/requirements.in
+
+scale-demo: $(ENGINE) ## a past of two sources over 1, 2 and 3 workers, one of which is killed
+	@$(BIN)/python scripts/scale_demo.py
+
+test-scale: $(ENGINE) ## the tests of many machines (not part of make test)
+	$(BIN)/pytest -m scale --timeout 1200 tests/orchestrate
+
 clean: ## everything that make, meltano and the demo made
-	rm -rf .venv .meltano .demo .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage*
+	rm -rf .venv .venv-airflow .meltano .demo .scale orchestrate/airflow/schedules.json .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage*
