@@ -447,4 +447,4 @@ def create(connection: Connection) -> None:
 def limit_waits(connection: Connection) -> None:
     """Wait seconds at most for a lock in this transaction, as SQLite's connections do anyway."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}s'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(_LOCK_WAIT * 1000)}")
