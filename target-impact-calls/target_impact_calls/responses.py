@@ -2,19 +2,21 @@
 
 Source: vendor docs, Call Data API (Returns) and the general pages on responses, status codes and
 rate limits. How this host words an error is not documented; the general envelope has two
-spellings in JSON and one in XML, and all three are read. Nothing of the vendor's text is passed
-on but what stands in its documents: the rest may quote the call.
+spellings in JSON and one in XML, and all three are read. No reason holds the vendor's text but
+what stands in its documents: the rest may quote the call, and goes into the file of what is set
+aside only.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.outcome import Accepted, Fatal, Outcome, Rejected, Unknown
-from singer_calls.deliver.statuses import COMMON, Table, read
-from target_impact_calls.call import PARAMETERS
+from singer_calls.deliver.statuses import COMMON, Table, read, text_of
+from target_impact_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
     from singer_calls.deliver.delivery import Answer
@@ -24,10 +26,20 @@ _REASONS = {
     "not a numeric value": "must be a number",
     "validation failed": "impact.com found a parameter invalid",
 }
+# What holds for each call of a program, whoever the partner is: "Campaign 1 has no active
+# contract"; CAMPAIGN_NOT_FOUND is a reason of impact.com's file imports.
+_CAMPAIGN = re.compile(
+    r"campaign.{0,80}(contract|not[ _](found|active|exist)|inactive|closed|expired|no access)"
+)
+_CAMPAIGN_REFUSED = Rejected(
+    "impact.com refuses the program of CampaignId: see there that it is active and has a contract",
+    field=CAMPAIGN,
+    campaign=True,
+)
 # The documented example of a success ends {"Status": "OK",}: no JSON, but perhaps what is sent.
-_TRAILING_COMMA = re.compile(rb",\s*([}\]])")
-_XML_ROOT = b"<ImpactRadiusResponse"
-_XML_VALUE = re.compile(rb"<(Status|Message|Field)>([^<]*)</", re.IGNORECASE)
+_TRAILING_COMMA = re.compile(r",\s*([}\]])")
+_XML_ROOT = "<ImpactRadiusResponse"
+_XML_VALUE = re.compile(r"<(Status|Message|Field)>([^<]*)</", re.IGNORECASE)
 
 
 def outcome(answer: Answer, now: float) -> Outcome:
@@ -44,11 +56,11 @@ def outcome(answer: Answer, now: float) -> Outcome:
 
 
 def _success(answer: Answer, _now: float) -> Outcome:
-    # A 200 may hold an error: read what it says, if it is all there. QUEUED is documented for
-    # impact.com's other calls to come.
+    # A 200 may hold an error: read what it says. QUEUED is documented for impact.com's other
+    # calls to come.
+    said, refusal = _read(answer)
     if not answer.whole:
-        return Unknown("impact.com answered with success, but its Status was cut off")
-    said, refusal = _read(answer.body)
+        return Unknown("impact.com answered with success, but its answer was cut")
     if said in {"OK", "QUEUED"}:
         return Accepted()
     if said == "ERROR":
@@ -58,35 +70,39 @@ def _success(answer: Answer, _now: float) -> Outcome:
 
 
 def _refused(answer: Answer, _now: float) -> Outcome:
-    return _read(answer.body)[1]
+    return _read(answer)[1]
 
 
-def _read(body: bytes) -> tuple[str | None, Rejected]:
+def _read(answer: Answer) -> tuple[str | None, Rejected]:
     """The Status of an envelope, upper case, and the rejection it would mean."""
-    values = _xml(body) if body.lstrip().startswith((b"<?xml", _XML_ROOT)) else _json(body)
-    fields = [_FIELDS[text] for name, text in values if name == "field" and text in _FIELDS]
-    reasons = [_REASONS[text] for name, text in values if name == "message" and text in _REASONS]
+    body = text_of(answer)
+    values = _xml(body) if body.lstrip().startswith(("<?xml", _XML_ROOT)) else _json(body)
+    named = [_FIELDS[text] for name, text in values if name == "field" and text in _FIELDS]
+    fields = tuple(dict.fromkeys(named))
+    messages = [text for name, text in values if name == "message"]
+    # The last message is the most particular one.
+    reasons = [_REASONS[text] for text in messages if text in _REASONS]
     said = next((text.upper() for name, text in values if name == "status"), None)
+    if any(map(_CAMPAIGN.search, messages)):
+        return said, replace(_CAMPAIGN_REFUSED, fields=fields)
     return said, Rejected(
-        # The last message is the most particular one.
         reasons[-1] if reasons else "impact.com refused the call",
         field=fields[0] if fields else None,
+        fields=fields,
     )
 
 
-def _xml(body: bytes) -> list[tuple[str, str]]:
+def _xml(body: str) -> list[tuple[str, str]]:
     if _XML_ROOT not in body:
         return []
-    return [
-        (name.decode().casefold(), value.decode(errors="replace").strip().casefold())
-        for name, value in _XML_VALUE.findall(body)
-    ]
+    found = _XML_VALUE.findall(body)
+    return [(name.casefold(), value.strip().casefold()) for name, value in found]
 
 
-def _json(body: bytes) -> list[tuple[str, str]]:
+def _json(body: str) -> list[tuple[str, str]]:
     """Name and value of the envelope's texts, then of its errors'; both in lower case."""
     try:
-        envelope = json.loads(_TRAILING_COMMA.sub(rb"\1", body))
+        envelope = json.loads(_TRAILING_COMMA.sub(r"\1", body))
     except (ValueError, RecursionError):
         return []
     errors = _folded(envelope).get("errors")

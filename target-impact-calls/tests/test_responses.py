@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +20,8 @@ _ERROR = (
 )
 
 
-def read(status, body=b"", headers=None):
-    return outcome(Answer(status, headers or {}, body), _NOW)
+def read(status, body=b"", headers=None, *, whole=True):
+    return outcome(Answer(status, headers or {}, body, whole), _NOW)
 
 
 def test_every_status_has_a_row():
@@ -100,7 +102,72 @@ def test_success_is_read_in_every_documented_form(status, body):
 )
 def test_an_error_names_its_parameter_in_every_envelope(status, body, field, reason):
     """Also when it comes with a 200."""
-    assert read(status, body) == Rejected(reason, field=field, status=status)
+    fields = (field,) if field else ()
+    assert read(status, body) == Rejected(reason, field, status, fields, body.decode())
+
+
+def test_every_field_that_is_named_is_kept():
+    """Who corrects a mapping corrects it once."""
+    problems = [{"Field": name, "Message": "Required"} for name in ("MediaId", "cALLERID", "Zip")]
+    body = {"Status": "ERROR", "Message": "Validation Failed", "Errors": problems + problems}
+    said = read(400, json.dumps(body).encode())
+    assert said.fields == ("MediaId", "CallerId", "Zip")
+    assert said.field == "MediaId"
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    ("message", "campaign"),
+    [
+        ("Campaign 1 has no active contract", True),
+        ("CAMPAIGN_NOT_FOUND", True),
+        ("The campaign is not active", True),
+        ("PARTNER_NOT_ACTIVE", False),
+        ("CONTRACT_NOT_FOUND", False),
+        ("ACTIONTRACKER_NOT_FOUND", False),
+        ("Not a numeric value", False),
+    ],
+)
+def test_a_refused_program_is_told_from_a_refused_call(status, message, campaign):
+    """It may be opened at impact.com; another partner's contract says nothing of the program."""
+    said = read(status, json.dumps({"Status": "ERROR", "Message": message}).encode())
+    assert isinstance(said, Rejected)
+    assert said.campaign is campaign
+    assert (said.field == "CampaignId") is campaign
+    assert message in said.words
+    assert message not in said.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((200, Unknown), (201, Unknown), (302, Fatal), (400, Rejected), (401, Fatal)),
+        *((403, Fatal), (404, Fatal), (429, Retry), (500, Unknown), (503, Retry)),
+    ],
+)
+def test_the_status_decides_when_the_body_was_cut(status, kind):
+    """But for a success, which may have gone on to say ERROR."""
+    for body in (b"", b'{"Status":"OK"}', b'{"Status":"ERROR","Message":"Validat'):
+        assert isinstance(read(status, body, whole=False), kind)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "words"),
+    [
+        ("application/json; charset=iso-8859-1", b'{"Message":"caf\xe9"}', "caf\u00e9"),
+        ("application/json", b'\xef\xbb\xbf{"Message":"caf\xc3\xa9"}', "caf\u00e9"),
+        ("application/json; charset=klingon", b'{"Message":"caf\xc3\xa9"}', "caf\u00e9"),
+        ("text/plain; charset=base64", b"plain", "plain"),
+        ("", b"caf\xe9", "caf\ufffd"),
+        ("text/html", b"x" * 5000, "x" * 2000),
+    ],
+)
+def test_the_vendor_s_words_are_kept_by_their_charset(content_type, body, words):
+    """For the file of what is set aside, and cut; a repr, which may be logged, has none."""
+    said = read(400, body, {"Content-Type": content_type})
+    assert words in said.words
+    assert len(said.words) <= 2000
+    assert words not in repr(said)
 
 
 @pytest.mark.parametrize(

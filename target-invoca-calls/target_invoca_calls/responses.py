@@ -2,8 +2,8 @@
 
 Source: vendor docs, Call Ingestion API (Response Codes, Errors) and its sister APIs for the
 general shapes. A 403 mixes bad records with bad configuration: the class tells them apart.
-Nothing of the vendor's text is passed on but what stands in its documents: the rest may quote
-the call.
+No reason holds the vendor's text but what stands in its documents: the rest may quote the call,
+and goes into the file of what is set aside only.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.outcome import Accepted, Duplicate, Fatal, Outcome, Rejected
-from singer_calls.deliver.statuses import COMMON, DEDUPED, Table, read
+from singer_calls.deliver.outcome import Accepted, Duplicate, Fatal, Outcome, Rejected, Retry
+from singer_calls.deliver.statuses import COMMON, DEDUPED, Table, read, text_of
 from target_invoca_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
@@ -27,29 +27,31 @@ _KNOWN_MESSAGES = (
     "Validation failed: 'call' is required",
     "Validation failed: Signals are limited to 100",
 )
-_CONFIGURATION = {
-    "UnauthorizedOperation": Fatal(
-        "Invoca's Call Ingestion is not enabled for the network of oauth_token: ask "
-        f"{_SUPPORT}, to enable it"
-    ),
-    "UnauthorizedAdvertiser": Fatal(
-        f"oauth_token has no access to the advertiser of the campaign: correct {CAMPAIGN}, or use "
-        "a token of a user who has"
-    ),
-}
-_CAMPAIGN_CLASS = f"call.{CAMPAIGN}"
+_NOT_ENABLED = Fatal(
+    "Invoca's Call Ingestion is not enabled for the network of oauth_token: ask "
+    f"{_SUPPORT}, to enable it"
+)
+
+
+def _campaign(reason: str) -> Rejected:
+    return Rejected(reason, field=CAMPAIGN, fields=(CAMPAIGN,), campaign=True)
+
+
+_NO_ACCESS = _campaign(
+    "oauth_token has no access to the advertiser of the campaign: correct the campaign, or use a "
+    "token of a user who has"
+)
 _CAMPAIGN_ERRORS = {
-    "campaign must be for external calls only": Fatal(
-        f"The campaign of {CAMPAIGN} must be of type ExternalOnly: change it at Invoca, or name "
-        "another one"
+    "campaign must be for external calls only": _campaign(
+        "the campaign must be of type ExternalOnly: change it at Invoca, or name another one"
     ),
-    "campaign must have transcription enabled": Fatal(
-        f"The campaign of {CAMPAIGN} must have Signal AI or a Voice Signal, for transcription: "
-        f"enable one at Invoca, or ask {_SUPPORT}"
+    "campaign must have transcription enabled": _campaign(
+        "the campaign must have Signal AI or a Voice Signal, for transcription: enable one at "
+        f"Invoca, or ask {_SUPPORT}"
     ),
 }
-_CAMPAIGN_REFUSED = Fatal(
-    f"Invoca refuses the campaign of {CAMPAIGN}: see that it exists and is of type ExternalOnly"
+_CAMPAIGN_REFUSED = _campaign(
+    "Invoca refuses the campaign: see that it exists and is of type ExternalOnly"
 )
 _PERMISSION = Fatal(
     "Invoca denied permission without saying why: see that oauth_token may ingest calls, and "
@@ -83,34 +85,37 @@ def _used(answer: Answer, _now: float) -> Outcome:
 
 
 def _forbidden(answer: Answer, _now: float) -> Outcome:
-    errors = _object(answer.body).get("errors")
+    if not answer.whole:
+        return Retry("Invoca refused the call, but its reason was cut")
+    errors = _object(answer).get("errors")
     if not isinstance(errors, dict) or not errors:
         return _PERMISSION
     # Either {class, invalid_data}, or {field: [messages]} as in Invoca's RingPool API.
-    kind, message = (
-        (errors["class"], errors.get("invalid_data"))
-        if isinstance(errors.get("class"), str)
-        else next(iter(errors.items()))
-    )
-    if CAMPAIGN in kind:
-        return _CAMPAIGN_ERRORS.get(str(message), _CAMPAIGN_REFUSED)
+    kind, data = errors.get("class"), errors.get("invalid_data")
+    if not isinstance(kind, str):
+        kind, data = ", ".join(errors), errors
+    if kind in {CAMPAIGN, f"call.{CAMPAIGN}"}:
+        return _CAMPAIGN_ERRORS.get(str(data), _CAMPAIGN_REFUSED)
+    if kind == "UnauthorizedAdvertiser":
+        return _NO_ACCESS
     if kind.startswith("Unauthorized"):
-        return _CONFIGURATION.get(kind, _PERMISSION)
-    field = _FIELD.search(f"{kind} {message}")
+        return _NOT_ENABLED if kind == "UnauthorizedOperation" else _PERMISSION
+    fields = tuple(dict.fromkeys(_FIELD.findall(f"{kind} {data}")))
     return Rejected(
-        message if message in _KNOWN_MESSAGES else "Invoca found the call invalid",
-        field=field.group() if field else None,
+        str(data) if data in _KNOWN_MESSAGES else "Invoca found the call invalid",
+        field=fields[0] if fields else None,
+        fields=fields,
     )
 
 
 def _cuid(answer: Answer) -> str | None:
-    cuid = _object(answer.body).get("cuid")
-    return cuid[:_LONGEST_REFERENCE] if isinstance(cuid, str) and cuid else None
+    cuid = _object(answer).get("cuid")
+    return cuid[:_LONGEST_REFERENCE] if isinstance(cuid, str) and cuid.isprintable() else None
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(answer: Answer) -> dict[str, Any]:
     try:
-        value = json.loads(body)
+        value = json.loads(text_of(answer))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -25,8 +25,8 @@ _PHONE = "+40722000111"
 CAMPAIGN = "advertiser_campaign_id_from_network"
 
 
-def read(status, body=b"", headers=None):
-    return outcome(Answer(status, headers or {}, body), _NOW)
+def read(status, body=b"", headers=None, *, whole=True):
+    return outcome(Answer(status, headers or {}, body, whole), _NOW)
 
 
 def refused(kind, invalid_data):
@@ -75,39 +75,63 @@ def test_the_cuid_is_kept():
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "expected"),
+    ("kind", "text", "reason", "fields"),
     [
-        (
-            "RecordInvalid",
-            "Validation failed: 'call' is required",
-            Rejected("Validation failed: 'call' is required", status=403),
-        ),
-        (
-            "RecordInvalid",
-            "Validation failed: Signals are limited to 100",
-            Rejected("Validation failed: Signals are limited to 100", status=403),
+        *(
+            ("RecordInvalid", text, text, fields)
+            for text, fields in (
+                ("Validation failed: 'call' is required", ()),
+                ("Validation failed: Signals are limited to 100", ()),
+            )
         ),
         (
             "InvalidInput",
             "signals[1] 'name' is required; 'name' for signals[0] and signals[2] must be unique",
-            Rejected("Invoca found the call invalid", field="signals", status=403),
+            "Invoca found the call invalid",
+            ("signals",),
         ),
         (
             "InvalidInput",
-            "'custom_data' must be an array of hashes",
-            Rejected("Invoca found the call invalid", field="custom_data", status=403),
+            f"'start_time' is invalid; 'custom_data' must be an array; '{CAMPAIGN}' is invalid",
+            "Invoca found the call invalid",
+            ("start_time", "custom_data", CAMPAIGN),
         ),
         (
             "call.recording_url",
             f"can't be fetched for {_PHONE}",
-            Rejected("Invoca found the call invalid", field="recording_url", status=403),
+            "Invoca found the call invalid",
+            ("recording_url",),
         ),
-        ("SomethingNew", _PHONE, Rejected("Invoca found the call invalid", status=403)),
+        ("SomethingNew", _PHONE, "Invoca found the call invalid", ()),
     ],
 )
-def test_a_bad_record_is_rejected_with_its_field(kind, text, expected):
-    """Only the documented texts are passed on."""
-    assert refused(kind, text) == expected
+def test_a_bad_record_is_rejected_with_its_fields(kind, text, reason, fields):
+    """A reason has documented texts only; the words go into the file."""
+    said = refused(kind, text)
+    assert isinstance(said, Rejected)
+    assert (said.reason, said.fields, said.status) == (reason, fields, 403)
+    assert said.field == (fields[0] if fields else None)
+    assert json.loads(said.words)["errors"]["invalid_data"] == text
+    assert not said.campaign
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "remedy"),
+    [
+        ("UnauthorizedAdvertiser", "You do not have access to this advertiser", "access"),
+        (f"call.{CAMPAIGN}", "campaign must be for external calls only", "ExternalOnly"),
+        (f"call.{CAMPAIGN}", "campaign must have transcription enabled", "Voice Signal"),
+        (f"call.{CAMPAIGN}", "not found", "exists"),
+        (CAMPAIGN, ["not found"], "exists"),
+    ],
+)
+def test_a_refused_campaign_ends_no_run(kind, text, remedy):
+    """Calls of others go on, and it may be opened at Invoca."""
+    said = refused(kind, text)
+    assert isinstance(said, Rejected)
+    assert said.campaign
+    assert said.field == CAMPAIGN
+    assert remedy in said.reason
 
 
 @pytest.mark.parametrize(
@@ -118,10 +142,6 @@ def test_a_bad_record_is_rejected_with_its_field(kind, text, expected):
             "You do not have permissions to perform the requested operation.",
             "questions@invoca.com",
         ),
-        ("UnauthorizedAdvertiser", "You do not have access to this advertiser", CAMPAIGN),
-        (f"call.{CAMPAIGN}", "campaign must be for external calls only", "ExternalOnly"),
-        (f"call.{CAMPAIGN}", "campaign must have transcription enabled", "Voice Signal"),
-        (f"call.{CAMPAIGN}", "not found", "exists"),
         ("UnauthorizedWhatever", "x", "oauth_token"),
     ],
 )
@@ -134,11 +154,25 @@ def test_bad_configuration_ends_the_run_with_the_documented_remedy(kind, text, r
 
 def test_errors_by_field_are_read_too():
     """As Invoca's RingPool API writes them."""
-    body = b'{"errors":{"start_time":["can\'t be blank"],"call_direction":["x"]}}'
-    assert read(403, body) == Rejected(
-        "Invoca found the call invalid", field="start_time", status=403
-    )
-    assert isinstance(read(403, b'{"errors":{"%s":["x"]}}' % CAMPAIGN.encode()), Fatal)
+    said = read(403, b'{"errors":{"start_time":["can\'t be blank"],"call_direction":["x"]}}')
+    assert isinstance(said, Rejected)
+    assert said.fields == ("start_time", "call_direction")
+    assert read(403, b'{"errors":{"%s":["x"]}}' % CAMPAIGN.encode()).campaign
+    both = b'{"errors":{"%s":["x"],"start_time":["y"]}}' % CAMPAIGN.encode()
+    assert not read(403, both).campaign
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((201, Accepted), (202, Duplicate), (302, Fatal), (400, Fatal), (401, Fatal)),
+        *((403, Retry), (404, Fatal), (409, Duplicate), (429, Retry), (500, Retry), (503, Retry)),
+    ],
+)
+def test_the_status_decides_when_the_body_was_cut(status, kind):
+    """But for a 403, of which the body says whether the call or the configuration is wrong."""
+    for body in (b"", b'{"cuid":"A', b'{"errors":{"class":"Unauthor'):
+        assert isinstance(read(status, body, whole=False), kind)
 
 
 def test_an_internal_error_is_tried_again():

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from email.message import Message
 from typing import TYPE_CHECKING, TypeAlias
 
 from singer_calls.deliver.outcome import Fatal, Outcome, Rejected, Retry, Unknown
@@ -24,6 +25,8 @@ from singer_calls.http.statuses import Meaning, meaning
 
 if TYPE_CHECKING:
     from singer_calls.deliver.delivery import Answer
+
+WORDS_LIMIT = 2000  # characters of a vendor's answer that are kept
 
 Row: TypeAlias = Outcome | Callable[["Answer", float], Outcome]
 Table: TypeAlias = Mapping[int, Row]
@@ -38,11 +41,26 @@ def read(table: Table, answer: Answer, now: float) -> Outcome:
         now: When it came, seconds since the epoch.
 
     Returns:
-        The outcome, with the status in it when it is a rejection.
+        The outcome; a rejection with the status and the vendor's words in it.
     """
     row = table.get(answer.status) or _ROWS[meaning(answer.status)]
     outcome = row if isinstance(row, Outcome) else row(answer, now)
-    return replace(outcome, status=answer.status) if isinstance(outcome, Rejected) else outcome
+    if not isinstance(outcome, Rejected):
+        return outcome
+    words = text_of(answer).strip()[:WORDS_LIMIT]
+    return replace(outcome, status=answer.status, words=words)
+
+
+def text_of(answer: Answer) -> str:
+    """The body as text, by the charset that the answer declares, else UTF-8."""
+    declared = Message()
+    declared["Content-Type"] = answer.headers.get("Content-Type", "")
+    charset = declared.get_content_charset("utf-8")
+    try:
+        text = answer.body.decode(charset, errors="replace")
+    except (LookupError, ValueError):  # a charset that nobody knows, or one that is no text
+        text = answer.body.decode(errors="replace")
+    return text.removeprefix("\ufeff")
 
 
 def _rate_limit(answer: Answer, now: float) -> Outcome:
