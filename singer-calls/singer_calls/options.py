@@ -56,6 +56,20 @@ def integer(
     )
 
 
+def identifier(name: str, *, title: str, description: str) -> th.Property[Any]:
+    """An id of the vendor's: a whole number, or a text.
+
+    The number stands first: Meltano Hub's tools take a text whose name has ``id`` in it for a
+    password.
+    """
+    return th.Property(
+        name,
+        th.CustomType({"type": ["integer", "string"], "minimum": 1, "minLength": 1}),
+        title=title,
+        description=description,
+    )
+
+
 def common(*, api_url: str, docs: str, request_timeout: int = 30) -> list[th.Property[Any]]:
     """The settings of every plugin.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,7 @@ def test_every_spelling_of_a_duration_is_the_same_number(n):
         *((74.9, 74), ("74.9", 74), (Decimal("74.9"), 74), ("74.", 74), (Decimal("1e2"), 100)),
         *(("01:14", 74), ("90:00", 5400), ("00:08:10", 490), ("0:00:05", 5)),
         *(("00:08:10.999", 490), ("00:08:10,5", 490), ("100:00:00", 360_000), ("99:59", 5999)),
+        *((timedelta(seconds=74.9), 74), (timedelta(hours=1), 3600)),
         *(("PT8M10S", 490), ("PT1H", 3600), ("pt490.9s", 490), ("0", 0), ("1e2", 100)),
     ],
 )
@@ -52,6 +54,8 @@ def test_parts_of_a_second_are_cut(value, expected):
         10**30,
         1769851800,
         -0.5,
+        timedelta(seconds=-1),
+        timedelta(days=32),
         Decimal("NaN"),
         Decimal("sNaN"),
         Decimal("1e999999999"),

@@ -85,14 +85,15 @@ def test_a_float_has_the_digits_that_people_meant(number, written):
 
 
 @pytest.mark.parametrize(
-    ("value", "truth"), [(1.0, True), (Decimal("1.0"), True), (0.0, False), (Decimal(0), False)]
+    ("value", "truth"),
+    [(1.0, True), ("1.0", True), (Decimal("1.0"), True), (0.0, False), (Decimal(0), False)],
 )
 def test_a_whole_number_is_a_truth(value, truth):
     """A database's numeric column has a point."""
     assert boolean(value) is truth
 
 
-@pytest.mark.parametrize("value", [1.5, Decimal("0.5"), "1.0", "1" * 5000])
+@pytest.mark.parametrize("value", [1.5, Decimal("0.5"), "1.5", "1" * 5000])
 def test_any_other_number_is_no_truth(value):
     """Nor a text with a point."""
     with pytest.raises(ValueError, match="not a boolean"):

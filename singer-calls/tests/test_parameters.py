@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 
 import pytest
@@ -12,24 +13,38 @@ from hypothesis import strategies as st
 from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.parameters import (
     DIGITS,
+    DURATION,
+    MONEY,
     NUMBER,
     WHOLE,
     Parameter,
     choice,
     given,
+    ignored,
     markdown,
     text,
     unknown_names,
     url,
     write,
 )
+from singer_calls.deliver.remarks import Remarks
 
 _TABLE = (
     Parameter("Session", text(5), "The key", required=True),
     Parameter("Campaign", WHOLE, "The campaign", required=True, setting="campaign_id"),
     Parameter("Zip", DIGITS, "Postcode", decoration=True),
 )
-_KINDS = [text(), text(64), WHOLE, NUMBER, DIGITS, url("https"), choice("Mobile", "Landline")]
+_KINDS = [
+    text(),
+    text(64),
+    WHOLE,
+    NUMBER,
+    MONEY,
+    DURATION,
+    DIGITS,
+    url("https"),
+    choice("Mobile", "Landline"),
+]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +59,20 @@ _KINDS = [text(), text(64), WHOLE, NUMBER, DIGITS, url("https"), choice("Mobile"
         (NUMBER, "-3", "-3"),
         (NUMBER, 1.5, "1.5"),
         (DIGITS, "02134", "02134"),
+        (NUMBER, 0.1 + 0.2, "0.3"),
+        (NUMBER, 100 * 1.1, "110"),
+        *((MONEY, value, "0.30") for value in (0.1 + 0.2, "0.3", Decimal("0.300"), 0.299999)),
+        *((MONEY, value, "110") for value in (100 * 1.1, 110, "110.00", Decimal("110.00"))),
+        *((MONEY, value, "12.50") for value in ("12.5", "12.50", 12.5, Decimal("12.495"))),
+        (MONEY, Decimal(10) / 3, "3.33"),
+        (MONEY, "-3.005", "-3.01"),
+        (MONEY, "-0.001", "0"),
+        *((DURATION, value, 490) for value in ("00:08:10", 490.9, "490", Decimal(490))),
+        *((text(), value, "5") for value in (5, 5.0, Decimal("5.0"), Decimal("5e0"), "5")),
+        (text(), "5.0", "5.0"),
+        (text(), "1769852400.10", "1769852400.10"),
+        (text(), Decimal("1769852400.10"), "1769852400.10"),
+        (text(), 0.1 + 0.2, "0.3"),
         (text(), Decimal("1E+3"), "1000"),
         (text(), True, "true"),
         (text(3), "ănă", "ănă"),
@@ -62,6 +91,15 @@ def test_a_value_is_written_in_one_form(kind, value, written):
         *(
             (WHOLE, value)
             for value in (-1, "-1", Decimal("1.5"), 1.5, "1,000", True, "9" * 17, "٣")
+        ),
+        *(
+            (MONEY, value)
+            for value in ("12,50", "$12.50", "1,234.50", "1e3", True, "1" * 17, float("inf"), [1])
+        ),
+        *((DURATION, value) for value in ("1e1000000", "1_2", -1, True, "a while", [1], {})),
+        *(
+            (text(), value)
+            for value in (10**40, Decimal("1e999999999"), 1e300, Decimal("sNaN"), float("nan"), {1})
         ),
         *((NUMBER, value) for value in ("1,5", "NaN", Decimal("NaN"), Decimal("1E+999999"), "1e3")),
         *((text(3), value) for value in ("abcd", [], {}, None, "a\0b", "\ud800")),
@@ -112,6 +150,30 @@ def test_a_wrong_decoration_is_left_out_with_a_remark():
 def test_unknown_names_are_the_mapping_s_not_singer_s():
     """What Singer adds to each record is no mistake."""
     assert unknown_names(_TABLE, {"Zip": 1, "zip": 1, "_sdc_batched_at": ""}) == ["zip"]
+
+
+def test_thousands_of_unknown_names_are_one_remark():
+    """And what the data chose to call them can forge no line of a log."""
+    record = {f"field {n}": 1 for n in range(3000)}
+    (remark,) = ignored("impact.com", _TABLE, record | {"Zip": 1})
+    assert len(remark) < 200
+    assert "and 2995 more are no parameters of impact.com" in remark
+    (remark,) = ignored("impact.com", _TABLE, {"a\nb\x1b[31m\u202e" + "x" * 5000: 1})
+    assert remark.isascii()
+    assert remark.isprintable()
+    assert len(remark) < 200
+    assert ignored("impact.com", _TABLE, {"Zip": 1, "_sdc_batched_at": ""}) == []
+
+
+def test_a_run_has_no_end_of_remarks(caplog):
+    """A source whose names differ from record to record is told so once."""
+    remarks = Remarks(logging.getLogger("remarks"))
+    for n in range(3000):
+        remarks.say([f"field {n} is no parameter", "said before"])
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 51
+    assert sum("said before" in line for line in lines) == 1
+    assert "not shown" in lines[-1]
 
 
 def test_the_table_for_the_readme_has_a_row_for_each():

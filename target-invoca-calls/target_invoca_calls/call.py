@@ -7,15 +7,15 @@ Source: vendor docs, Call Ingestion API (Request Parameters), and the newer edit
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.local import Local
 from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.parameters import (
-    WHOLE,
     Kind,
     Parameter,
     Written,
@@ -31,9 +31,10 @@ from singer_calls.deliver.parameters import (
     write,
 )
 from singer_calls.values import phone
+from singer_calls.values.boolean import boolean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 KEY = "external_call_unique_id"
 CAMPAIGN = "advertiser_campaign_id_from_network"
@@ -44,13 +45,12 @@ CALLING_CODES = (1, 44, 34)
 SIGNALS_LIMIT = 100  # "Signals are limited to 100" (an answer of Invoca's Signal API)
 
 _RECORDINGS = ("recording_url", "recording_filename")
-_TRUTH = {"true": 1, "1": 1, "yes": 1, "false": 0, "0": 0, "no": 0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Pair = tuple[str, Any]
 
 
-def _campaign(value: object) -> int | str:
-    # The documents' examples have a number here, their campaigns a text.
+def _id(value: object) -> int | str:
+    # The documents' examples have a number for a campaign, their campaigns a text.
     written = scalar(value)
     return int(written) if written.isdecimal() and written == str(int(written)) else written
 
@@ -77,26 +77,28 @@ def _name(item: Mapping[str, Any]) -> str:
     return scalar(item["name"])
 
 
-def _named_once(pairs: list[_Pair]) -> list[dict[str, Any]]:
-    """The pairs as Invoca's list; names are matched whatever their case."""
+def _named_once(pairs: list[_Pair], fold: Callable[[str], str] = str) -> list[dict[str, Any]]:
+    """The pairs as Invoca's list; ``fold`` makes equal what Invoca takes for one name."""
     once: dict[str, _Pair] = {}
     for name, value in pairs:
-        if once.setdefault(name.casefold(), (name, value))[1] != value:
+        if once.setdefault(fold(name), (name, value))[1] != value:
             raise InvalidCallError("has one name with two values")
     return [{"name": name, "value": value} for name, value in once.values()]
 
 
 def _truth(value: object) -> int:
-    truth = _TRUTH.get(scalar(value).casefold())
-    if truth is None:
-        raise InvalidCallError("has a value that is none of true, false, 1, 0, yes and no")
-    return truth
+    try:
+        return int(boolean(value))
+    except ValueError:
+        raise InvalidCallError(
+            "has a value that is none of true, false, 1, 0, yes and no"
+        ) from None
 
 
 def _signals(value: object) -> list[dict[str, Any]]:
     # A name alone is true, as documented. A value that is null says nothing: not sent.
     pairs = [(name, _truth(v)) for name, v in _pairs(value, default=True) if not is_blank(v)]
-    signals = _named_once(pairs)
+    signals = _named_once(pairs, str.casefold)  # "Names are matched case-insensitively."
     if len(signals) > SIGNALS_LIMIT:
         raise InvalidCallError(f"has more than {SIGNALS_LIMIT} signals")
     return signals
@@ -106,9 +108,11 @@ def _custom_data(value: object) -> list[dict[str, Any]]:
     return _named_once([(name, scalar(v)) for name, v in _pairs(value) if not is_blank(v)])
 
 
-def _canonical(pairs: list[dict[str, Any]]) -> str:
-    by_name = {pair["name"].casefold(): pair["value"] for pair in pairs}
-    return json.dumps(by_name, sort_keys=True)
+def _canonical(pairs: list[dict[str, Any]], fold: Callable[[str], str] = str) -> str:
+    return json.dumps({fold(pair["name"]): pair["value"] for pair in pairs}, sort_keys=True)
+
+
+_ID = Kind("number or text", _id)
 
 
 _START = Kind(
@@ -117,7 +121,11 @@ _START = Kind(
     in_identity,
 )
 _NUMBER = Kind("phone number, sent as E.164", scalar, in_identity)
-_SIGNALS = Kind("object of name and truth, or list of `name` and `value`", _signals, _canonical)
+_SIGNALS = Kind(
+    "object of name and truth, or list of `name` and `value`",
+    _signals,
+    partial(_canonical, fold=str.casefold),
+)
 _CUSTOM = Kind("object of name and value, or list of `name` and `value`", _custom_data, _canonical)
 
 # In the order of the vendor's documented requests.
@@ -138,7 +146,7 @@ CALL = (
     ),
     Parameter(
         CAMPAIGN,
-        Kind("number or text", _campaign),
+        _ID,
         "Id from network of the campaign, of type ExternalOnly",
         required=True,
         setting=CAMPAIGN,
@@ -150,7 +158,11 @@ CALL = (
         required=True,
         setting="call_direction",
     ),
-    Parameter("recording_url", url("https"), "Downloads the stereo WAV or MP3 file"),
+    Parameter(
+        "recording_url",
+        url("https"),
+        "Downloads the stereo WAV or MP3 file; http:// if `allow_http_recordings`",
+    ),
     Parameter("recording_filename", text(), "In place of `recording_url`: path in your storage"),
     Parameter(
         "language_code",
@@ -160,7 +172,7 @@ CALL = (
     ),
     Parameter(
         "recording_auth_config_id",
-        WHOLE,
+        _ID,
         "How Invoca authenticates for the recording",
         setting="recording_auth_config_id",
     ),
@@ -170,6 +182,9 @@ BESIDE_CALL = (
     Parameter("custom_data", _CUSTOM, "Partner (API) names, which must exist at Invoca"),
 )
 PARAMETERS = (*CALL, *BESIDE_CALL)
+_CALL_OVER_HTTP = tuple(
+    replace(one, kind=url("https", "http")) if one.name == "recording_url" else one for one in CALL
+)
 PLACE = tuple(one for one in CALL if one.name in {CAMPAIGN, KEY})
 
 
@@ -180,15 +195,18 @@ class Writer:
     Attributes:
         settings: The plugin's; what they say holds for calls that don't say it themselves.
         local: How bare times and numbers are read.
+        call: ``CALL``, as the settings change it.
     """
 
     settings: Mapping[str, Any]
     local: Local
+    call: tuple[Parameter, ...] = CALL
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Writer:
         """The writer that these settings describe."""
-        return cls(settings, Local.of(settings))
+        allow_http = settings.get("allow_http_recordings")
+        return cls(settings, Local.of(settings), _CALL_OVER_HTTP if allow_http else CALL)
 
     def write(self, record: Mapping[str, Any]) -> Written:
         """One record as one request: ``call``, and if there are any ``signals``, ``custom_data``.
@@ -201,7 +219,7 @@ class Writer:
         remarks = ignored("Invoca", PARAMETERS, record)
         moment = self._moment(values, remarks)
         numbers = {name: self._number(name, values) for name in NUMBERS if name in values}
-        call = write(CALL, values)
+        call = write(self.call, values)
         if not any(name in call.values for name in _RECORDINGS):
             raise InvalidCallError(
                 "is missing: Invoca takes no call without a recording; filter such calls, or map "

@@ -31,7 +31,7 @@ class TargetInvocaCalls(CallTarget):
                 description="API token of a user who may ingest calls, from Manage API "
                 "Credentials in Invoca. Sent raw in the Authorization header, nowhere else.",
             ),
-            options.integer(
+            options.identifier(
                 CAMPAIGN,
                 title="Campaign",
                 description="ID from network of the advertiser campaign, which must be of type "
@@ -53,7 +53,7 @@ class TargetInvocaCalls(CallTarget):
                 description="Of the transcription; needs multiple languages to be enabled for "
                 f"the network, or to be its default. {_FOR_CALLS}",
             ),
-            options.integer(
+            options.identifier(
                 "recording_auth_config_id",
                 title="Recording authentication",
                 description="Auth Configuration ID, set up with Invoca support, by which Invoca "
@@ -74,6 +74,14 @@ class TargetInvocaCalls(CallTarget):
                 title="Numbers of other countries",
                 description="Send numbers of other countries than the documented +1, +44 and "
                 "+34. Ask Invoca first: what it does with them is unknown.",
+            ),
+            th.Property(
+                "allow_http_recordings",
+                th.BooleanType,
+                default=False,
+                title="Recordings over http",
+                description="Send recording_url also when it begins with http://: whoever is on "
+                "the way then hears the call.",
             ),
         ],
         options.common(api_url="https://invoca.net", docs=_DOCS, request_timeout=120),

@@ -222,7 +222,34 @@ def test_a_recording_is_a_url_or_a_file_name():
     assert write(record | {"recording_filename": "1.wav"})["call"]["recording_filename"] == "1.wav"
 
 
-SPELLINGS = {1: [True, 1, "true", "TRUE", "1", "Yes", "yes", Decimal(1)], 0: [False, 0, "No", "0"]}
+def test_a_name_is_the_same_as_invoca_compares_it():
+    """Signals whatever their case; of custom data the documents don't say so."""
+    both = {"custom_data": {"channel": 1, "Channel": 2}}
+    assert len(write(RECORD | both)["custom_data"]) == 2
+    twice = {"custom_data": [{"name": "a", "value": 1}, {"name": "a", "value": 1.0}]}
+    assert write(RECORD | twice)["custom_data"] == [{"name": "a", "value": "1"}]
+
+
+def test_a_recording_over_http_needs_a_setting():
+    """Whoever is on the way hears the call."""
+    record = RECORD | {"recording_url": "http://recordings.example/1.wav"}
+    assert "https://" in refusal(record).reason
+    sent = write(record, SETTINGS | {"allow_http_recordings": True})
+    assert sent["call"]["recording_url"] == record["recording_url"]
+
+
+@pytest.mark.parametrize(("value", "sent"), [(7, 7), ("7", 7), (7.0, 7), ("az-7", "az-7")])
+def test_a_recording_s_authentication_is_a_number_or_a_text(value, sent):
+    """From the record or the settings."""
+    said = {"recording_auth_config_id": value}
+    for call in (write(RECORD | said), write(RECORD, SETTINGS | said)):
+        assert call["call"]["recording_auth_config_id"] == sent
+
+
+SPELLINGS = {
+    1: [1.0, Decimal("1.0"), True, 1, "true", "TRUE", "1", "Yes", "yes", Decimal(1)],
+    0: [False, 0, "No", "0"],
+}
 
 
 @pytest.mark.parametrize(("sent", "value"), [(s, v) for s, vs in SPELLINGS.items() for v in vs])
@@ -293,7 +320,7 @@ def test_custom_data_is_text_and_blanks_are_dropped(value):
         ("language_code", "ro-RO"),
         ("recording_url", "http://recordings.example/1.wav"),
         ("recording_url", "1.wav"),
-        ("recording_auth_config_id", "seven"),
+        ("recording_auth_config_id", [7]),
         ("external_call_unique_id", {"id": 1}),
         ("signals", "sale"),
         ("signals", ["sale"]),
@@ -303,7 +330,7 @@ def test_custom_data_is_text_and_blanks_are_dropped(value):
         ("signals", {"sale": [1]}),
         ("custom_data", "channel=1"),
         ("custom_data", {"channel": {"a": 1}}),
-        ("custom_data", [{"name": "a", "value": 1}, {"name": "A", "value": 2}]),
+        ("custom_data", [{"name": "a", "value": 1}, {"name": "a", "value": 2}]),
         ("custom_data", "[" * 100_000),
     ],
 )
@@ -342,7 +369,7 @@ def test_what_says_the_same_is_the_same():
         "destination_phone_number": 8885551212,
         "advertiser_campaign_id_from_network": 85.0,
         "signals": [{"name": "quote", "value": "No"}, {"name": "sale"}],
-        "custom_data": {"B": "2", "a": 1.0},
+        "custom_data": {"b": "2", "a": 1.0},
         "recording_url": "https://recordings.example/1.wav?X-Amz-Signature=b",
     }
     assert canonical(other) == canonical(record)

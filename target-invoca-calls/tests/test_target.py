@@ -89,9 +89,6 @@ def test_what_invoca_already_has_is_a_duplicate(run, sandbox, tmp_path, processi
         ({"language_code": "ro-RO"}, "Setting language_code must be one of en-US"),
         ({"default_country": "UK"}, "Setting default_country must be an ISO 3166"),
         ({"oauth_token": "wrong-token"}, "Invoca refused oauth_token: correct it"),
-        ({CAMPAIGN: 99}, "oauth_token has no access to the advertiser of the campaign"),
-        ({CAMPAIGN: 87}, "must be of type ExternalOnly"),
-        ({CAMPAIGN: 88}, "must have Signal AI or a Voice Signal"),
     ],
 )
 def test_a_wrong_setting_ends_in_one_sentence(run, sandbox, wrong, sentence):
@@ -104,6 +101,18 @@ def test_a_wrong_setting_ends_in_one_sentence(run, sandbox, wrong, sentence):
     assert sandbox.books("invoca") == {}
     assert done.set_aside() == []
     assert_silent(done)
+
+
+def test_a_refused_campaign_costs_its_own_calls_only(run, sandbox):
+    """Without access, of the wrong type, without transcription; with Invoca's remedy."""
+    calls = [call(n, **{CAMPAIGN: campaign}) for n, campaign in enumerate((99, 87, 88, 85), 1)]
+    done = run(calls, max_rejected_percent=90)
+    assert sandbox.books("invoca") == {"invox:4": 1}
+    aside = [record.pop("rejected") for record in done.set_aside()]
+    assert {one["field"] for one in aside} == {CAMPAIGN}
+    reasons = " ".join(one["reason"] for one in aside)
+    for remedy in ("a token of a user who has", "of type ExternalOnly", "Signal AI or a Voice Si"):
+        assert remedy in reasons
 
 
 def test_a_network_without_ingestion_ends_the_run(run, sandbox):

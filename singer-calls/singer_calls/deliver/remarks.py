@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable
 
+_MOST = 50  # remarks of one run; a source whose field names differ each time has no end of them
+
 
 class Remarks:
     """Logs what was left out or guessed.
@@ -23,6 +25,10 @@ class Remarks:
     def say(self, remarks: Iterable[str]) -> None:
         """Log those that are new, without values of a call."""
         for remark in remarks:
-            if remark not in self._said:
-                self._said.add(remark)
+            if remark in self._said or len(self._said) > _MOST:
+                continue
+            self._said.add(remark)
+            if len(self._said) > _MOST:
+                self._logger.warning("Further remarks on calls are not shown: %d were.", _MOST)
+            else:
                 self._logger.warning("%s (said once; it may hold for many calls).", remark)

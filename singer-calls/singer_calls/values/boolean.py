@@ -9,15 +9,19 @@ from singer_calls.values.numbers import whole
 _SPELLINGS = {
     "true": True,
     "1": True,
+    "1.0": True,
     "yes": True,
     "false": False,
     "0": False,
+    "0.0": False,
     "no": False,
 }
 
 
 def boolean(value: object) -> bool:
     """A boolean from ``true``, ``1``, ``yes`` or ``false``, ``0``, ``no`` in any case.
+
+    Of numbers, 1.0 is 1, also where a column of floats has become text.
 
     Raises:
         ValueError: The value is none of these.

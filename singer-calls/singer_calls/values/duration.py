@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 
 from singer_calls.values.numbers import decimal
@@ -21,7 +22,8 @@ def seconds(value: object) -> int:
 
     Args:
         value: A number of seconds (``74``, ``74.6``, ``"74"``), a clock (``"01:14"``,
-            ``"00:01:14"``, ``"00:01:14.250"``) or ISO 8601 (``"PT1M14S"``).
+            ``"00:01:14"``, ``"00:01:14.250"``), ISO 8601 (``"PT1M14S"``), or the timedelta that
+            an expression made.
 
     Raises:
         ValueError: The value is none of these, negative, or longer than a month.
@@ -35,6 +37,8 @@ def seconds(value: object) -> int:
 def _exact(value: object) -> Decimal | None:
     if isinstance(value, (int, float, Decimal)):
         return None if isinstance(value, bool) else decimal(value)
+    if isinstance(value, timedelta):
+        return Decimal(value // timedelta(seconds=1))
     text = value.strip() if isinstance(value, str) else ""
     if _NUMBER.fullmatch(text):
         return Decimal(text)

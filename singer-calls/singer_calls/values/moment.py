@@ -62,11 +62,13 @@ def read(value: object) -> datetime | None:
     emit, of databases and of mail. A date alone is no moment, and 01/02/2026 is two days.
 
     Args:
-        value: Text or a number.
+        value: Text or a number, or the datetime that an expression made.
 
     Returns:
         A datetime, aware when an offset was written; None when this is no moment.
     """
+    if isinstance(value, datetime):
+        return value
     if isinstance(value, (float, Decimal)):
         value = format(decimal(value), "f") if _is_near(value) else None
     if isinstance(value, int) and not isinstance(value, bool):
