@@ -63,7 +63,8 @@ async def listening(serve, tls=None):
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in writers:
             writer.transport.abort()
-        await asyncio.sleep(0.01)
+        # The loop closes sockets later, and handshakes that were broken off later still.
+        await asyncio.sleep(0.1 if tls else 0.005)
 
 
 def transport(url, **options):
