@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -19,13 +21,18 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
     StreamMapConfigError,
 )
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, _ConfigInput
+from typing_extensions import override
 
+from singer_calls.environment import settings_from
 from singer_calls.errors import PluginError, SettingsError
+from singer_calls.http.trust import proxy_for
+from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from jsonschema import ValidationError
 
@@ -34,21 +41,25 @@ _LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 # Credentials of call-sandbox, which every .env.example of this project had once.
 _SANDBOX = re.compile(r"sandbox-([a-z]+-)*(key|user|password|token)")
 
+_NEAR = 0.8  # how alike two names must be for one to be meant by the other
+
 # What the SDK adds to --about and makes no sense here.
 _NOT_OURS = ("add_record_metadata", "load_method", "batch_size_rows", "batch_config")
 
 
 def _example(error: ValidationError) -> str:
     """One validation error as a sentence without the value."""
-    where = ".".join(str(part) for part in error.path) or "the settings"
+    where = ".".join(shown_bare(str(part)) for part in error.path) or "the settings"
     rule: Any = error.validator_value
     says: dict[str, Callable[[], str]] = {
         "required": lambda: f"{_missing(error)} is missing: set it",
+        "additionalProperties": lambda: _not_allowed(error, where),
         "minLength": lambda: f"{where} is empty: set it",
         "type": lambda: f"{where} must be of type {rule if isinstance(rule, str) else rule[0]}",
         "enum": lambda: f"{where} must be one of {', '.join(str(v) for v in rule if v)}",
         "minimum": lambda: f"{where} must be at least {rule}",
         "maximum": lambda: f"{where} must be at most {rule}",
+        "maxLength": lambda: f"{where} must have at most {rule} characters",
         "format": lambda: (
             f"{where} must be a {rule}, such as 2026-01-31T00:00:00Z"
             if "date" in str(rule)
@@ -56,6 +67,13 @@ def _example(error: ValidationError) -> str:
         ),
     }
     return says.get(str(error.validator), lambda: f"{where} breaks the rule '{error.validator}'")()
+
+
+def _not_allowed(error: ValidationError, where: str) -> str:
+    allowed = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
+    instance = error.instance if isinstance(error.instance, dict) else {}
+    names = ", ".join(f"{where}.{shown_bare(name)}" for name in instance if name not in allowed)
+    return f"{names} is unknown: {where} can have {', '.join(allowed)}"
 
 
 def _missing(error: ValidationError) -> str:
@@ -105,8 +123,51 @@ def check_timezone(config: Mapping[str, Any]) -> str | None:
     return None
 
 
+def check_header_text(name: str, value: object, encoding: str, *, spaces: bool) -> str | None:
+    """What goes into a header holds nothing that ends or breaks it.
+
+    A secret file ends with a line break more often than not.
+
+    Args:
+        name: Of the setting.
+        value: Its value.
+        encoding: What it is written in.
+        spaces: Whether it may hold any.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode(encoding)
+        fits = value.isprintable() and value == value.strip() and (spaces or " " not in value)
+    except UnicodeEncodeError:
+        fits = False
+    if fits:
+        return None
+    return f"{name} holds a space, a line break or a letter that a header can't hold: copy it anew"
+
+
+def unknown_settings(config: Mapping[str, Any], known: Collection[str]) -> dict[str, str | None]:
+    """Settings that a plugin doesn't have, each with the one that is likely to be meant.
+
+    Left out are what Meltano calls extras (``_select``) and what the SDK would know.
+    """
+    names = {_folded(name): name for name in known}
+    unknown = [
+        name for name in config if name not in {*known, *_NOT_OURS} and not name.startswith("_")
+    ]
+    near = {name: get_close_matches(_folded(name), names, 1, _NEAR) for name in unknown}
+    return {name: names[found[0]] if found else None for name, found in near.items()}
+
+
+def _folded(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
+
+
 class CallPlugin(PluginBase):
     """Mixin for taps and targets, before the SDK's class in the bases."""
+
+    credentials_encoding: ClassVar[str] = "ascii"
+    """What the credentials are written in: ASCII as they are, UTF-8 in Basic authentication."""
 
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
         """Checks beyond the JSON Schema; a plugin adds its own to ``super()``'s.
@@ -117,7 +178,14 @@ class CallPlugin(PluginBase):
         yield check_api_url(config)
         yield check_sandbox(config)
         yield check_timezone(config)
+        encoding = self.credentials_encoding
+        for name, schema in self.config_jsonschema["properties"].items():
+            if name == "username" or (schema.get("secret") and not name.endswith("_url")):
+                spaces = name == "username" or encoding != "ascii"
+                yield check_header_text(name, config.get(name), encoding, spaces=spaces)
+        yield check_header_text("user_agent", config.get("user_agent"), "ascii", spaces=True)
 
+    @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         # A setting that is null says nothing: its default counts.
         self._config = {name: value for name, value in self._config.items() if value is not None}
@@ -127,14 +195,43 @@ class CallPlugin(PluginBase):
         errors = [
             _example(error) for error in JSONSchemaValidator(schema).iter_errors(self._config)
         ]
+        unknown = unknown_settings(self._config, schema["properties"])
+        errors += [
+            f"{shown_bare(name)} does not exist: {near} is meant? Correct or remove it"
+            for name, near in unknown.items()
+            if near
+        ]
         if not errors:
             errors = [error for error in self.setting_errors(self._config) if error]
         if errors and raise_errors:
             # ConfigValidationError is what Singer tooling and the SDK's own tests expect.
             raise _WrongSettingsError("; ".join(errors), errors=errors, schema=schema)
+        if raise_errors:
+            if unknown:
+                self.logger.warning(
+                    "Settings that %s doesn't have, ignored: %s",
+                    *(self.name, ", ".join(map(shown_bare, unknown))),
+                )
+            proxy_for(self._config["api_url"], os.environ)  # a wrong one is told at the start
         return errors
 
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's own form)
+        """The settings of ``--config=ENV``."""
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        settings, from_file = settings_from(
+            os.environ,
+            Path.cwd(),
+            prefix=cls._env_var_prefix,
+            properties=schema["properties"],
+        )
+        if from_file:
+            cls.logger.info("Settings from .env in the working directory: %s", ", ".join(from_file))
+        return settings
+
     @classmethod
+    @override
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Add the SDK's settings, less those that have no meaning for calls."""
         super().append_builtin_config(config_jsonschema)
@@ -147,7 +244,8 @@ class CallPlugin(PluginBase):
         super().invoke(**arguments)
 
     @classmethod
-    def invoke(cls, **arguments: Any) -> None:  # noqa: ANN401
+    @override
+    def invoke(cls, **arguments: Any) -> None:
         """Run from the command line; whatever goes wrong ends in one sentence and exit code 1."""
         try:
             cls.run(**arguments)
@@ -157,6 +255,7 @@ class CallPlugin(PluginBase):
             sys.exit(1)
 
     @classmethod
+    @override
     def cb_config(
         cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
     ) -> _ConfigInput:

@@ -13,3 +13,8 @@ def shown(name: str, longest: int = _LONGEST) -> str:
         longest: More characters than that are cut.
     """
     return repr(name if len(name) <= longest else f"{name[:longest]}…")
+
+
+def shown_bare(name: str, longest: int = _LONGEST) -> str:
+    """The same without the quotes, for a sentence."""
+    return shown(name, longest)[1:-1]

@@ -22,6 +22,7 @@ class TargetImpactCalls(CallTarget):
     """Delivers calls to impact.com."""
 
     name = "target-impact-calls"
+    credentials_encoding = "utf-8"  # inside of Basic authentication
     default_sink_class = ImpactSink
     config_jsonschema = options.settings(
         [

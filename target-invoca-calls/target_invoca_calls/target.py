@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from singer_sdk import typing as th
 
 from singer_calls import options
 from singer_calls.deliver.target import CallTarget
 from target_invoca_calls.call import CAMPAIGN, DIRECTIONS, LANGUAGES
 from target_invoca_calls.sink import InvocaSink
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _DOCS = "https://developers.invoca.net/en/latest/api_documentation/call_ingestion_api/index.html"
 _FOR_CALLS = "For calls whose record has none."
@@ -87,14 +82,3 @@ class TargetInvocaCalls(CallTarget):
         options.common(api_url="https://invoca.net", docs=_DOCS, request_timeout=120),
         options.targets(plugin=name, on_unknown_outcome="retry"),
     )
-
-    def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
-        """Also what a header can't carry.
-
-        Yields:
-            A sentence for each setting that is wrong.
-        """
-        yield from super().setting_errors(config)
-        token = config["oauth_token"]
-        if not (token.isascii() and token.isprintable()) or " " in token:
-            yield "oauth_token holds a space, a line break or a letter outside ASCII: copy it anew"

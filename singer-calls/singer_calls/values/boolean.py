@@ -11,15 +11,17 @@ _SPELLINGS = {
     "1": True,
     "1.0": True,
     "yes": True,
+    "on": True,
     "false": False,
     "0": False,
     "0.0": False,
     "no": False,
+    "off": False,
 }
 
 
 def boolean(value: object) -> bool:
-    """A boolean from ``true``, ``1``, ``yes`` or ``false``, ``0``, ``no`` in any case.
+    """A boolean: ``true``, ``1``, ``yes``, ``on`` or ``false``, ``0``, ``no``, ``off``, any case.
 
     Of numbers, 1.0 is 1, also where a column of floats has become text.
 
