@@ -280,8 +280,8 @@ class Client:
             fault = fault_of(error)
             if answered and fault is not faults.NO_ANSWER:
                 fault = faults.CUT
-            if fault is faults.ADDRESS:
-                raise PluginError(f"{self.vendor}: {fault.reason}: {fault.advice}.") from None
+            if fault.lasting:
+                raise PluginError(f"{self.vendor} {_told(fault)}: {fault.advice}.") from None
             step = ResponseTooLargeError if fault is faults.NO_ANSWER else RetriableError
             raise step(_told(fault), advice=fault.advice) from None
 

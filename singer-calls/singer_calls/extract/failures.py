@@ -25,7 +25,6 @@ _TABLE: tuple[tuple[type[BaseException], faults.Fault], ...] = (
     (_R.InvalidURL, faults.ADDRESS),
     (_R.MissingSchema, faults.ADDRESS),
     (_R.InvalidSchema, faults.ADDRESS),
-    (ssl.SSLCertVerificationError, faults.CERTIFICATE),
     (_U.NameResolutionError, faults.HOST),
     (_U.ConnectTimeoutError, faults.CONNECT_TIME),
     (_U.NewConnectionError, faults.CONNECTION),
@@ -49,6 +48,12 @@ FAILURES = (_R.RequestException, _U.HTTPError)
 def fault_of(failure: BaseException) -> faults.Fault:
     """What it means that a request failed."""
     found = [*_chain(failure)]
+    for error in found:
+        # http.client has no class of its own for what a proxy answers to CONNECT.
+        if isinstance(error, OSError) and "Tunnel connection failed: 407" in str(error):
+            return faults.PROXY_CREDENTIALS
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return faults.certificate(error.verify_code)
     fits = (fault for cls, fault in _TABLE if any(isinstance(error, cls) for error in found))
     return next(fits, faults.BROKEN)
 
