@@ -71,7 +71,7 @@ def kind(schema: Mapping[str, Any]) -> dict[str, Any]:
     types = schema.get("type", "string")
     plain = next(t for t in ([types] if isinstance(types, str) else types) if t != "null")
     if schema.get("secret"):
-        return {"kind": "password", "sensitive": True}
+        return {"kind": "object" if plain == "object" else "password", "sensitive": True}
     if options := [str(value) for value in schema.get("enum", []) if value is not None]:
         return {
             "kind": "options",

@@ -124,6 +124,33 @@ def common(*, api_url: str, docs: str, request_timeout: int = 30) -> list[th.Pro
     ]
 
 
+def recordings(*, use: str) -> list[th.Property[Any]]:
+    """The settings of the store of recordings, the same words for whoever fills or reads it.
+
+    Args:
+        use: What the plugin does with it, a sentence.
+    """
+    return [
+        th.Property(
+            "recordings_url",
+            th.StringType(min_length=1),
+            title="Recordings",
+            description=f"{use} s3://bucket/prefix, az://container/prefix, gs://bucket/prefix or "
+            "file:///folder; needs the extra recordings.",
+        ),
+        th.Property(
+            "recordings_storage",
+            th.ObjectType(additional_properties=True),
+            secret=True,
+            title="Store of recordings",
+            description="How recordings_url is reached, an object: for S3 endpoint, region, "
+            "access_key_id, secret_access_key; for Azure account_name, account_key; for Google "
+            "service_account. What is left out comes from the environment, as for the vendor's own "
+            "tools. https://developmentseed.org/obstore/latest/api/store/aws/",
+        ),
+    ]
+
+
 def taps(*, timezone: str, window_days: int, lookback_days: int) -> list[th.Property[Any]]:
     """The settings of every tap that reads a past, with the vendor's defaults."""
     return [

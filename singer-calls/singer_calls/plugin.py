@@ -84,19 +84,19 @@ def _missing(error: ValidationError) -> str:
     return ", ".join(f"{prefix}.{name}" if prefix else name for name in names)
 
 
-def check_api_url(config: Mapping[str, Any]) -> str | None:
+def check_api_url(config: Mapping[str, Any], name: str = "api_url") -> str | None:
     """Credentials never travel in clear: https, unless the host is this machine."""
     try:
-        parts = urlsplit(config.get("api_url") or "")
+        parts = urlsplit(config.get(name) or "")
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "api_url is not a URL: give scheme and host, such as https://host.example"
+        return f"{name} is not a URL: give scheme and host, such as https://host.example"
     if parts.query or parts.fragment or parts.username or parts.password:
-        return "api_url must be scheme, host and path only: no query, no credentials in it"
+        return f"{name} must be scheme, host and path only: no query, no credentials in it"
     if not host or parts.scheme not in {"http", "https"}:
-        return "api_url is not a URL: give scheme and host, such as https://host.example"
+        return f"{name} is not a URL: give scheme and host, such as https://host.example"
     if parts.scheme == "http" and host not in _LOCAL_HOSTS:
-        return "api_url must begin with https://: credentials would travel in clear"
+        return f"{name} must begin with https://: credentials would travel in clear"
     return None
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from singer_calls.extract import Record, SchemaDrift, Spill, Window
+    from singer_calls.http.rate_limit import BlockingRateLimiter
 
 VENDOR = "iovox"
 PATH = "/rest/v1/calls/insights"
@@ -114,6 +115,11 @@ class Iovox:
             },
             refusal=sentence,
         )
+
+    @property
+    def limiter(self) -> BlockingRateLimiter:
+        """The rate limit of this account, for all of iovox's APIs."""
+        return self._client.limiter
 
     def oldest(self) -> datetime | None:
         """The moment of the first call of all, None without any."""

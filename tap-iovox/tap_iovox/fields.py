@@ -76,3 +76,6 @@ PROPERTIES: dict[tuple[str, str], str] = {
     for key in (field.answer, field.request)
     if field.answer and key != name
 }
+
+# Response fields that say whether a call may have a recording.
+RECORDING_NEEDS = frozenset({"has_recording", "call_end", "talk_time_seconds"})

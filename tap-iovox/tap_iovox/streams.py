@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from typing_extensions import override
+
 from singer_calls.extract import CallStream, WindowedStream
+from singer_calls.extract.prefetch import prefetch
+from singer_calls.recordings.record import PROPERTIES
 from tap_iovox.client import Iovox
-from tap_iovox.fields import CATEGORY_KINDS, RESPONSE_FIELDS, Field
+from tap_iovox.fields import CATEGORY_KINDS, RECORDING_NEEDS, RESPONSE_FIELDS, Field
 from tap_iovox.records import rows
 from tap_iovox.schemas import SCHEMAS
 
@@ -17,15 +21,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from singer_calls.extract import CallTap, Record, Window
+    from tap_iovox.recording import Recordings
 
 
 class Calls(WindowedStream):
     """Windows of ``call_start``, with a lookback for what iovox adds later."""
 
     name = "calls"
-    schema = SCHEMAS["calls"]
     primary_keys: ClassVar[list[str]] = ["id"]
     replication_key = "call_start"
+
+    def __init__(self, tap: CallTap) -> None:
+        schema = SCHEMAS["calls"]
+        if tap.config.get("recordings_url"):
+            schema = {**schema, "properties": {**schema["properties"], **PROPERTIES}}
+        super().__init__(tap, schema=schema)
 
     @cached_property
     def _iovox(self) -> Iovox:
@@ -36,6 +46,29 @@ class Calls(WindowedStream):
         children = (child for child in self.child_streams if child.selected)
         return [child for child in children if isinstance(child, Elements)]
 
+    @property
+    def _with_recordings(self) -> bool:
+        return self.selected and bool(self.config.get("recordings_url"))
+
+    @cached_property
+    def _recordings(self) -> Recordings | None:
+        """What adds recordings to calls, None unless they are asked for."""
+        if not self._with_recordings:
+            return None
+        # Only here, since it needs libraries of the extra.
+        from tap_iovox.recording import Recordings  # noqa: PLC0415
+
+        in_order = partial(
+            prefetch, count=self.config["recordings_in_flight"], tick=self.tap.stop_if_asked
+        )
+        return Recordings.of(
+            self.config, self.tap.user_agent, self._iovox.limiter, in_order
+        )
+
+    @override
+    def complete(self, calls: Iterator[Record]) -> Iterator[Record]:
+        return self._recordings.complete(calls) if self._recordings else calls
+
     def response_fields(self) -> list[str]:
         """What the selected streams and fields need; id and moment of the call always."""
         return [
@@ -43,6 +76,7 @@ class Calls(WindowedStream):
             for field in RESPONSE_FIELDS
             if field.request in {"id", self.replication_key}
             or (self.selected and self._wants(field))
+            or (self._with_recordings and field.request in RECORDING_NEEDS)
             or any(elements.wants(field) for elements in self._elements)
         ]
 

@@ -8,6 +8,8 @@ from singer_sdk import typing as th
 
 from singer_calls import options
 from singer_calls.extract import CallTap
+from singer_calls.plugin import check_api_url
+from singer_calls.recordings import settings
 from tap_iovox import filters
 from tap_iovox.client import VENDOR
 from tap_iovox.streams import ELEMENTS, Calls, Elements
@@ -61,13 +63,43 @@ class TapIovox(CallTap):
             api_url="https://rest.iovox.com",
             docs="https://www.iovox.com/api/rest/insights.html",
         ),
+        options.recordings(
+            use="Where recordings are stored, each once, before their calls are given on; without "
+            "it none is fetched."
+        ),
+        [
+            th.Property(
+                "recordings_api_url",
+                th.StringType(min_length=1),
+                default="https://api.iovox.com:444",
+                title="API address of recordings",
+                description="Where recordings are fetched: scheme, host and port of the older API. "
+                "The secure key's list of allowed IP addresses holds for it, too.",
+            ),
+            options.integer(
+                "recordings_in_flight",
+                4,
+                maximum=32,
+                title="Recordings in flight",
+                description="How many recordings are fetched at once.",
+            ),
+            options.integer(
+                "recording_max_megabytes",
+                100,
+                title="Largest recording (MB)",
+                description="A larger recording is not stored, and called unusable.",
+            ),
+        ],
         options.taps(timezone="Europe/London", window_days=7, lookback_days=30),
     )
 
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
-        """The shared checks, and the filters."""
+        """The shared checks, the filters, and what recordings need."""
         yield from super().setting_errors(config)
         yield from filters.errors(config.get("filters") or {})
+        if config.get("recordings_url"):
+            yield check_api_url(config, "recordings_api_url")
+            yield from settings.errors(config)
 
     def discover_streams(self) -> list[CallStream]:
         """The calls, and the streams of their elements."""

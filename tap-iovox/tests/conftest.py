@@ -99,10 +99,11 @@ def shared():
 @pytest.fixture
 def bench(shared):
     """A sandbox whose journal is empty and whose switches are as at its start."""
-    before = shared.state.switches()["iovox"]
+    before = shared.state.switches()
     shared.reset()
     yield Bench(shared)
-    shared.switches("iovox", **before)
+    for vendor, values in before.items():
+        shared.switches(vendor, **values)
 
 
 @pytest.fixture

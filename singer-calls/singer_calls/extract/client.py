@@ -88,6 +88,7 @@ class Client:
             body.
         policy: How often and how long a request is tried.
         requests_per_minute: Never exceeded, None for no limit.
+        limiter: In its place that of another client of the same vendor, to share it.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
         refusal: From the status and the body of an answer that ends the run to the sentence for
@@ -108,6 +109,7 @@ class Client:
         timeout: float = 30,
         policy: RetryPolicy | None = None,
         requests_per_minute: int | None = None,
+        limiter: BlockingRateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
         refusal: Callable[[int, bytes], str | None] = lambda _status, _body: None,
@@ -117,7 +119,9 @@ class Client:
         self.timeout = timeout
         self.policy = policy or RetryPolicy()
         self._credential = credential
-        self._limiter = BlockingRateLimiter(requests_per_minute, clock=clock, sleep=sleep)
+        self.limiter = limiter or BlockingRateLimiter(
+            requests_per_minute, clock=clock, sleep=sleep
+        )
         self._pause = SharedPause(self.policy)
         self._pausing = threading.Lock()
         self._clock = clock
@@ -137,7 +141,7 @@ class Client:
         *,
         credential: str,
         headers: Mapping[str, str],
-        **edges: Any,  # noqa: ANN401 (clock, sleep, refusal)
+        **edges: Any,  # noqa: ANN401 (clock, sleep, refusal, limiter)
     ) -> Self:
         """A client with the settings that all taps share (``singer_calls.options.common``)."""
         return cls(
@@ -222,7 +226,7 @@ class Client:
         """
         tries = 0
         while True:
-            with self._limiter.permit():
+            with self.limiter.permit():
                 while left := self._pause.remaining(self._clock()):
                     self._sleep(left)
                 began = self._clock()

@@ -68,7 +68,6 @@ class WindowedStream(CallStream):
     @override
     def get_records(self, context: object) -> Iterator[Record]:
         """Emit the calls of all windows, oldest window first, and save the bookmark after each."""
-        (key,), moment_key = self.primary_keys, self._moment_key
         start, end = self.period()
         self._span, self._end = self.window_length, end
         windows = cut(start, end, self._span)
@@ -79,24 +78,28 @@ class WindowedStream(CallStream):
         answers = self.read_ahead(
             self._read, self._asked(windows), count=self.config["windows_in_flight"]
         )
-        seen, foreign = Seen(), 0
+        self._seen, self._foreign = Seen(), 0
         earliest = utc_text(start) if start else ""
         for window, answer in zip(windows, answers, strict=True):
             first, beyond = window.earlier(self.LONGEST_CALL).bounds()
-            first = max(first, earliest)
-            for record in answer:
-                at = record[moment_key]
-                # A call without a moment belongs to the window that it was found in.
-                if at is not None and not first <= at < beyond:
-                    foreign += 1
-                elif seen.first_time(record[key]):
-                    yield record
+            yield from self.complete(self._own(answer, max(first, earliest), beyond))
             self.save_bookmark(beyond)
-        if foreign:
+        if self._foreign:
             self.logger.info(
                 "%d calls of the answers began outside of what was asked for, and were left out",
-                foreign,
+                self._foreign,
             )
+
+    def _own(self, answer: Iterable[Record], first: str, beyond: str) -> Iterator[Record]:
+        """The calls of an answer that are not foreign to its window, each once."""
+        (key,), moment_key = self.primary_keys, self._moment_key
+        for record in answer:
+            at = record[moment_key]
+            # A call without a moment belongs to the window that it was found in.
+            if at is not None and not first <= at < beyond:
+                self._foreign += 1
+            elif self._seen.first_time(record[key]):
+                yield record
 
     def _asked(self, windows: list[Window]) -> list[Window]:
         """The windows to ask for: the last one with the calls that had not ended, but no future."""
@@ -104,6 +107,13 @@ class WindowedStream(CallStream):
             return []
         last = windows[-1]
         return [*windows[:-1], Window(last.start, min(last.end + self.LONGEST_CALL, self.began))]
+
+    def complete(self, calls: Iterator[Record]) -> Iterator[Record]:
+        """What is left to do with the calls of a window before they are emitted: nothing.
+
+        When it ends, the bookmark is saved: a stream that fetches more for each call does it here.
+        """
+        return calls
 
     def period(self) -> tuple[datetime | None, datetime]:
         """From when to when this run reads.

@@ -77,7 +77,7 @@ def inspect(file: IO[bytes], size: int) -> Audio:
         raise UnusableError(_what_instead(head))
     file.seek(0)
     try:
-        found = TinyTag.get(f"call.{container}", file_obj=file)  # type: ignore[arg-type]
+        found = TinyTag.get(f"call.{container}", tags=False, file_obj=file)  # type: ignore[arg-type]
     # Broken headers end in struct.error, IndexError and others, too.
     except (TinyTagException, ArithmeticError, LookupError, ValueError, struct.error):
         raise UnusableError("has a header that can't be read: it is damaged or cut") from None

@@ -28,20 +28,18 @@ from obstore.store import LocalStore, from_url
 
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.recordings.audio import CONTENT_TYPES, Audio, UnusableError, inspect
+from singer_calls.recordings.settings import SERVED_AT, errors, is_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from obstore.store import ObjectStore, S3Store
 
-SCHEMES = ("s3", "az", "gs", "file")
-SERVED_AT = "served_at"
 PROBE = "call-pipelines-probe.txt"
 CACHE = "private, max-age=0"
 
 _CONTAINERS = {kind: container for container, kind in CONTENT_TYPES.items()}
 _MISSING = (NotFoundError, FileNotFoundError)
-_LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 _SINGLE = 8 * 2**20  # bytes put with one request; more are sent in parts
 _PART = 5 * 2**20
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
@@ -125,7 +123,7 @@ class Store:
                 # Others on this machine have no business in it.
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 return cls(LocalStore(folder), served_at)
-        clear = any(_is_clear(value) for name, value in options.items() if "endpoint" in name)
+        clear = any(is_clear(value) for name, value in options.items() if "endpoint" in name)
         try:
             with _sentences(UnknownConfigurationKeyError):
                 return cls(
@@ -258,43 +256,6 @@ class Store:
         with _sentences():
             obstore.put(self._objects, PROBE, b"Written at the start of a run.\n")
         _fetch(url)
-
-
-def errors(config: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the settings of the store, a sentence each, without a value."""
-    options = config.get("recordings_storage") or {}
-    try:
-        parts = urlsplit(config["recordings_url"])
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in SCHEMES or parts.query or parts.fragment or "@" in parts.netloc:
-        return ["recordings_url must be one of s3://bucket/prefix, az://, gs:// and file:///folder"]
-    if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
-        return ["recordings_url must name a folder from the root on: file:///folder"]
-    if parts.scheme != "file" and not parts.netloc:
-        return [f"recordings_url lacks the bucket: {parts.scheme}://bucket/prefix"]
-    endpoints = {name: value for name, value in options.items() if "endpoint" in name}
-    problems = [
-        f"recordings_storage.{name} must be an https:// URL: recordings would travel in clear"
-        for name, value in endpoints.items()
-        if not str(value).startswith("https://") and not _is_clear(value)
-    ]
-    served_at = options.get(SERVED_AT)
-    if served_at is not None and not (parts.scheme == "file" and _is_clear(served_at)):
-        problems.append(
-            f"recordings_storage.{SERVED_AT} is for file:// and a server on this machine, such as "
-            "http://127.0.0.1:8000/recordings"
-        )
-    return problems
-
-
-def _is_clear(value: object) -> bool:
-    """Whether it is a URL of this machine, which may be http."""
-    try:
-        parts = urlsplit(str(value))
-    except ValueError:
-        return False
-    return parts.scheme == "http" and parts.hostname in _LOCAL_HOSTS
 
 
 def check_path(path: str) -> None:
