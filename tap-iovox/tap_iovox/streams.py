@@ -61,9 +61,7 @@ class Calls(WindowedStream):
         in_order = partial(
             prefetch, count=self.config["recordings_in_flight"], tick=self.tap.stop_if_asked
         )
-        return Recordings.of(
-            self.config, self.tap.user_agent, self._iovox.limiter, in_order
-        )
+        return Recordings.of(self.config, self.tap.user_agent, self._iovox.limiter, in_order)
 
     @override
     def complete(self, calls: Iterator[Record]) -> Iterator[Record]:

@@ -119,9 +119,7 @@ class Client:
         self.timeout = timeout
         self.policy = policy or RetryPolicy()
         self._credential = credential
-        self.limiter = limiter or BlockingRateLimiter(
-            requests_per_minute, clock=clock, sleep=sleep
-        )
+        self.limiter = limiter or BlockingRateLimiter(requests_per_minute, clock=clock, sleep=sleep)
         self._pause = SharedPause(self.policy)
         self._pausing = threading.Lock()
         self._clock = clock
