@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import socket
+import threading
 import time
+import zlib
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -211,3 +216,62 @@ def test_the_backoff_is_capped():
     with pytest.raises(PluginError):
         asking.calls()
     assert asking.waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+KEPT = ["close_after", "reset_next", "reset_after_answer", "stray 200", "stray 503 20", "twice"]
+
+
+@pytest.mark.parametrize("fault", KEPT)
+def test_a_kept_connection_that_ends_or_brings_more_spoils_no_answer(sandbox, asking, fault):
+    """Each answer is its own request's, whatever came on the line before."""
+    sandbox.faults("invox", {"fault": fault, "times": 5})
+    for _ in range(6):
+        assert len({call["call_id"] for call in asking.calls()}) == CALLS
+        time.sleep(0.03)  # what belongs to nobody has come
+    assert sandbox.fired("invox")[fault] == 5
+
+
+BODY = json.dumps([{"call_id": n, "note": "ş"} for n in range(500)], ensure_ascii=False)
+_ZIPPED = gzip.compress(BODY.encode())
+ANSWERS = {
+    "plain": ("application/json", "", BODY.encode(), True),
+    "gzip": ("application/json", "gzip", _ZIPPED, True),
+    "deflate": ("application/json", "deflate", zlib.compress(BODY.encode()), True),
+    "latin 2": ("application/json; charset=ISO-8859-2", "", BODY.encode("iso-8859-2"), True),
+    "utf-16": ('text/plain;Charset="UTF-16"', "gzip", gzip.compress(BODY.encode("utf-16")), True),
+    "cut gzip": ("application/json", "gzip", _ZIPPED[:-40], False),
+    "no gzip": ("application/json", "gzip", BODY.encode(), False),
+    "cut": ("application/json", "", BODY.encode()[:-3], False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_read_as_it_is_encoded_or_asked_for_again(name):
+    """Compressed, in another charset, or cut within either."""
+    kind, coding, body, whole = ANSWERS[name]
+    served = []
+
+    class Vendor(BaseHTTPRequestHandler):
+        def do_GET(self):
+            served.append(self.path)
+            said = (kind, coding, body) if len(served) == 1 else ANSWERS["plain"][:3]
+            self.send_response(200)
+            self.send_header("Content-Type", said[0])
+            if said[1]:
+                self.send_header("Content-Encoding", said[1])
+            self.send_header("Content-Length", str(len(said[2])))
+            self.end_headers()
+            self.wfile.write(said[2])
+
+        def log_message(self, *_):
+            """Nothing to say."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Vendor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asking = Asking(f"http://127.0.0.1:{server.server_port}")
+        calls = asking.calls()
+        server.shutdown()
+    assert [call["call_id"] for call in calls] == [*range(500)]
+    assert len(served) == 2 - whole
+    assert asking.drift.unknown == {"note": 500}  # counted once, not once a try
+    assert asking.drift.lost_letters == 0

@@ -137,7 +137,12 @@ def test_an_advertiser_sees_its_own_calls(sandbox, settings, tmp_path):
             {"lookup": {"destination_phone_number": "+15550001111"}},
             "lookup.destination_phone_number stands alone",
         ),
-        ({"lookup": {"caller": "+15550001111"}}, "lookup"),
+        (
+            {"lookup": {"caller": "+15550001111"}},
+            "lookup.caller is unknown: lookup can have transaction_id, call_record_id, ",
+        ),
+        ({"lookup": {"transaction_id": None}}, "lookup has nothing but null in it"),
+        ({"lookup": {"x\n\x1b[31m": 1}}, r"lookup.x\n\x1b[31m is unknown"),
         ({"poll_seconds": 0}, "poll_seconds must be at least 1"),
         ({"api_url": "http://invoca.example"}, "api_url must begin with https://"),
     ],

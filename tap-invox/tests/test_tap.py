@@ -17,6 +17,7 @@ import pytest
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOX_API_KEY
+from singer_calls.extract import Window
 from tap_invox.tap import TapInvox
 
 from .conftest import CALLS, DAYS
@@ -112,6 +113,35 @@ def test_a_call_that_changes_36_hours_after_its_start_is_emitted_again(invox_at)
         if last["summary"] and versions[0][1]["summary"] is None:
             late.append((changed - began) / 3600)
     assert max(late) > 36
+
+
+@pytest.mark.parametrize(
+    ("form", "first", "last"),
+    [
+        ("Y-m-d H:i:s", "2026-07-01 02:59:59", "2026-07-03 03:00:00"),
+        ("Y-m-dTH:i:s", "2026-07-01T02:59:59", "2026-07-03T03:00:00"),
+        ("Y-m-dTH:i:sP", "2026-07-01T02:59:59+03:00", "2026-07-03T03:00:00+03:00"),
+        ("Y-m-d", "2026-07-01", "2026-07-04"),
+        ("U", "1782863999", "1783036800"),
+    ],
+)
+def test_the_form_of_the_dates_is_a_setting(sandbox, form, first, last):
+    """INVOX publishes none; whole days are asked for so that none is missed."""
+    config = {"api_key": INVOX_API_KEY, "api_url": f"{sandbox.url}/invox", "date_form": form}
+    stream = TapInvox(config=config).streams["calls"]
+    sandbox.faults("invox", "204")
+    window = Window(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 3, tzinfo=UTC))
+    assert list(stream.read(window, divisible=False)) == []
+    (request,) = sandbox.journal("invox")
+    assert request["query"] == {"from_date": first, "to_date": last}
+
+
+def test_a_window_without_calls_may_be_a_204(invox, began):
+    """No calls, the bookmark saved, exit 0."""
+    invox.sandbox.faults("invox", "204")
+    run = invox.run(start_date=began, window_days=100)
+    assert (run.code, run.ids, run.errors) == (0, [], [])
+    assert len(run.bookmarks) == 1
 
 
 # By id

@@ -62,6 +62,22 @@ def test_filters_choose_calls(bench):
     assert 0 < len(found) < len(everything)
 
 
+@pytest.mark.parametrize("start", [{"start_date": None}, {}])
+def test_a_call_that_is_asked_for_by_its_id_is_one_request(bench, start):
+    """However long the past is."""
+    some = bench.run().ids[300]
+    bench.sandbox.reset()
+    assert bench.run(filters={"id": some}, window_days=1, **start).ids == [some]
+    assert len(bench.asked()) == 1
+
+
+def test_filters_of_null_alone_do_not_read_everything(bench):
+    """Whoever wrote a filter whose variable is not set wants something else."""
+    with pytest.raises(ConfigValidationError, match="nothing but null"):
+        bench.run(filters={"id": None, "link_id": None})
+    assert bench.asked() == []
+
+
 @pytest.mark.parametrize("name", DECIDED_ELSEWHERE)
 def test_what_the_tap_decides_is_no_filter(bench, name):
     """The sentence says where it is decided."""
