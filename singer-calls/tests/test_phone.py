@@ -134,6 +134,7 @@ def test_the_country_is_told_by_the_digits(value, country):
         float("nan"),
         float("inf"),
         "8.055551234e9",
+        "+22501234567",  # eight digits until 2021
     ],
 )
 def test_what_is_no_number_is_none(value):
