@@ -13,12 +13,14 @@ import pytest
 HOUSE = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 PLUGINS = sorted(path.parent.name for path in HOUSE.glob("t*-*/pyproject.toml"))
+# Of this process; and what is started once or twice is not worth compiling.
+SETTINGS = ("TAP_", "TARGET_", "COV", "UV_COMPILE_BYTECODE")
 TAPS = [plugin for plugin in PLUGINS if plugin.startswith("tap-")]
 
 
 def run(*command, cwd=None):
     """A command's standard output; nothing of this process' settings reaches it."""
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("TAP_", "TARGET_", "COV"))}
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd, env=keep, capture_output=True, text=True, check=False,

@@ -1,20 +1,40 @@
-"""Meltano in this checkout against the sandbox, and a real PostgreSQL."""
+"""Meltano in this checkout against the sandbox, a real PostgreSQL, and pipelines without Meltano.
+
+Meltano runs where Meltano is the property. A start of it takes seconds, so the rest runs the
+plugins with the configuration that Meltano compiles for them.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import json
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import demo
 import pytest
+import yaml
 
-from call_sandbox import Sandbox
+from call_sandbox import Sandbox, testing
 
+HOUSE = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
 DAY = 86400
+KINDS = {"tap": "extractors", "target": "loaders"}
+STARTING = {"run", "el", "invoke"}
+# Stands for a sandbox and a database in what Meltano compiles, until a test has its own.
+SOMEWHERE = "http://127.0.0.1:1"
+DATABASE = "postgresql://somewhere"
 
 
 @pytest.fixture(autouse=True)
-def _uncovered(uncovered):
+def _uncovered(request):
     """Meltano and the plugins in environments of their own have nothing to be measured."""
+    if "pipeline" not in request.fixturenames:
+        request.getfixturevalue("uncovered")
 
 
 @pytest.fixture
@@ -24,26 +44,180 @@ def sandbox():
         yield running
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """Where Meltano keeps its plugins: a folder for each test file, as files run side by side."""
-    return tmp_path_factory.mktemp("meltano")
+@pytest.fixture(autouse=True, scope="session")
+def _uncompiled():
+    """What an environment of a few starts never imports is not worth compiling."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("UV_COMPILE_BYTECODE", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory):
+    """Where Meltano finds our plugins: as they are installed already, one folder for each.
+
+    `meltano install` is tested by the demo. What is here is linked one by one: Meltano empties an
+    environment that it does not know.
+    """
+    folder = tmp_path_factory.mktemp("environments")
+    for package in HOUSE.glob("t*-*/pyproject.toml"):
+        name = package.parent.name
+        place = folder / KINDS[name.partition("-")[0]] / name / "venv" / "bin"
+        place.mkdir(parents=True)
+        for program in (name, "python"):
+            (place / program).symlink_to(BIN / program)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loader(environments, tmp_path_factory):
+    """``loader("target-jsonl")``: another one, as Meltano installs it; its command."""
+    # All workers of a session share them.
+    shared = tmp_path_factory.getbasetemp().parent / "loaders"
+    shared.mkdir(exist_ok=True)
+    project = demo.Project(tmp_path_factory.mktemp("loaders"), SOMEWHERE)
+    project.environment[demo.PLUGINS_FOLDER] = str(shared)
+
+    def loader(name):
+        command = shared / "loaders" / name / "venv" / "bin" / name
+        with (shared / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not command.exists():
+                done = project.meltano("install", name)
+                if done.returncode:
+                    pytest.skip(f"{name} can't be installed: is there a package index?")
+        link = environments / "loaders" / name
+        if not link.exists():
+            link.symlink_to(shared / "loaders" / name)
+        return command
+
+    return loader
 
 
 @pytest.fixture
-def project(sandbox, installed, tmp_path):
+def project(sandbox, environments, tmp_path):
     """``project(VARIABLE=value, ...)`` makes a project; ``project.run(...)`` must succeed."""
 
-    def make(folder="project", **variables):
-        made = demo.Project(tmp_path / folder, sandbox.url, **variables)
-        made.environment[demo.PLUGINS_FOLDER] = str(installed)
+    class Project(demo.Project):
+        def meltano(self, *arguments, **environment):
+            """Run Meltano with the plugins that are there."""
+            words = [
+                more
+                for word in arguments
+                for more in ([word, "--no-install"] if word in STARTING else [word])
+            ]
+            return super().meltano(*words, **environment)
 
-        def run(*arguments, **environment):
-            done = made.meltano(*arguments, **environment)
+        def run(self, *arguments, **environment):
+            done = self.meltano(*arguments, **environment)
             assert done.returncode == 0, done.stdout[-4000:]
             return done.stdout
 
-        made.run = run
+    def make(folder="project", **variables):
+        made = Project(tmp_path / folder, sandbox.url, **variables)
+        made.environment[demo.PLUGINS_FOLDER] = str(environments)
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def compiled(environments, loader, tmp_path_factory):
+    """``compiled("tap-iovox--impact", "catalog")``: what Meltano makes of the project's files."""
+    folder = tmp_path_factory.mktemp("compiled")
+    project = demo.Project(folder, SOMEWHERE, TARGET_POSTGRES_SQLALCHEMY_URL=DATABASE)
+    project.environment[demo.PLUGINS_FOLDER] = str(environments)
+    made = {}
+
+    def compiled(plugin, what="config", **replaced):
+        if (plugin, what) not in made:
+            if not (HOUSE / plugin.partition("--")[0]).is_dir():
+                loader(plugin.partition("--")[0])
+            command = ["meltano", f"--env-file={folder / 'env'}", "invoke", "--no-install"]
+            done = subprocess.run(
+                [*command, f"--dump={what}", plugin],
+                executable=BIN / "meltano",
+                cwd=HOUSE,
+                env=project.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            made[plugin, what] = done.stdout
+        text = made[plugin, what]
+        for old, new in {str(folder): replaced["folder"], SOMEWHERE: replaced["url"]}.items():
+            text = text.replace(old, new)
+        return json.loads(text.replace(DATABASE, replaced.get("database", DATABASE)))
+
+    return compiled
+
+
+class Pipeline:
+    """The plugins of a job, one after the other, with the bookmark of the run before.
+
+    ``settings`` are those of a run, by plugin, in addition to the compiled ones.
+    """
+
+    def __init__(self, tap, target, environment, catalog=None):
+        self.tap = tap
+        self.target = target
+        self.environment = environment  # of the target
+        self.catalog = () if catalog is None else (f"--catalog={catalog}",)
+        self.state = None
+
+    def run(self, *, full_refresh=False, tap=None, target=None):
+        """One run; the target's, when both have succeeded."""
+        state = () if self.state is None or full_refresh else (f"--state={self.state}",)
+        read = self.tap.run((), *self.catalog, *state, **(tap or {}))
+        assert read.code == 0, read.errors
+        options = {"environment": self.environment} | (target or {})
+        run = self.target.run(read.output.messages, **options)
+        if run.states:
+            self.state = self.tap.file("state.json", run.states[-1][1])
+        return run
+
+
+@pytest.fixture
+def pipeline(sandbox, compiled, loader, programs, tmp_path):
+    """``pipeline("iovox-to-impact")``: the job's plugins, as Meltano would configure them."""
+    with ExitStack() as stack:
+
+        def make(job, *, select=False, **replaced):
+            files = (HOUSE / "pipelines").glob("*.meltano.yml")
+            jobs = {
+                job["name"]: job["tasks"]
+                for file in files
+                for job in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
+            }
+            ((tap, target),) = (task.split() for task in jobs[job])
+            replaced |= {"folder": str(tmp_path), "url": sandbox.url}
+            catalog = compiled(tap, "catalog", **replaced) if select else None
+            plugins = []
+            for name in (tap, target):
+                command, launch = name.partition("--")[0], programs
+                if not (HOUSE / command).is_dir():
+                    command, launch = str(loader(command)), testing.installed
+                config = compiled(name, **replaced)
+                folder = tmp_path / name
+                folder.mkdir()
+                plugins.append(stack.enter_context(testing.Plugin(command, folder, config, launch)))
+            file = plugins[0].file(f"{tap}.json", catalog) if select else None
+            loaders = yaml.safe_load((HOUSE / "meltano.yml").read_text("utf-8"))["plugins"][
+                "loaders"
+            ]
+            environment = {
+                name: value
+                for one in loaders
+                if one["name"] == target.partition("--")[0]
+                for name, value in one.get("env", {}).items()
+            }
+            return Pipeline(*plugins, environment, file)
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Where `meltano install` is to put plugins."""
+    return tmp_path_factory.mktemp("meltano")

@@ -12,7 +12,6 @@ from call_sandbox.calls import KEYPAD
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 
 DAY = 86400
-WINDOW = {"TAP_IOVOX__IMPACT_WINDOW_DAYS": "31"}
 
 # iovox's word -> what impact.com is told of a caller who showed the number.
 STATUS = {
@@ -78,13 +77,13 @@ def parameters(call):
 
 
 @pytest.fixture
-def deliver(project, sandbox):
+def deliver(pipeline, sandbox):
     """``deliver()``: one run; the parameters of every call that impact.com took, by id."""
-    made = project()
+    job = pipeline("iovox-to-impact", select=True)
     sandbox.switches("iovox", outcomes="text", timezone="UTC")
 
     def run():
-        made.run("run", "iovox-to-impact", TAP_IOVOX__IMPACT_TIMEZONE="UTC", **WINDOW)
+        assert job.run(tap={"timezone": "UTC", "window_days": 31}).code == 0
         entries = [entry["form"] for entry in sandbox.journal("impact") if entry["processed"]]
         assert len({form["CallSessionId"] for form in entries}) == len(entries)
         return {form["CallSessionId"]: form for form in entries}
@@ -127,8 +126,9 @@ def test_only_what_the_mapping_reads_is_asked_for(deliver, sandbox):
     assert len(fields.split(",")) == 19
 
 
-def test_a_plain_run_reads_calls_alone(project, sandbox):
+def test_a_plain_run_reads_calls_alone(project, sandbox, loader):
     """Elements are in the calls; their own streams are for those who select them."""
+    loader("target-jsonl")
     made = project()
     made.run("run", "tap-iovox", "target-jsonl--iovox", TAP_IOVOX_WINDOW_DAYS="31")
     assert [file.name for file in (made.folder / "output" / "iovox").iterdir()] == ["calls.jsonl"]

@@ -38,9 +38,9 @@ def rows(database):
 
 
 @pytest.fixture
-def warehouse(project, database):
-    """A project that loads into the database."""
-    return project(TARGET_POSTGRES_SQLALCHEMY_URL=database)
+def warehouse(pipeline, database):
+    """``warehouse("invox-to-postgres")``: a pipeline that loads into the database."""
+    return lambda job, **options: pipeline(job, database=database, **options)
 
 
 def expected_columns(tap, stream):
@@ -76,24 +76,24 @@ def primary_key(rows, schema, table):
 
 def test_invox_calls_keep_their_types_and_are_there_once(warehouse, sandbox, rows):
     """A second run adds what is new, updates what changed, and repeats nothing."""
-    warehouse.run("run", "invox-to-warehouse")
-    warehouse.run("run", "invox-to-postgres")
+    job = warehouse("invox-to-postgres")
+    assert job.run().code == 0
     assert columns(rows, "invox", "calls") == expected_columns("tap-invox", "calls")
     assert primary_key(rows, "invox", "calls") == {"call_id"}
     first = rows("SELECT count(*), count(DISTINCT call_id) FROM invox.calls")
     assert first == [(120, 120)]
     utc = 'to_char(date, \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')'
     stored = dict(rows(f"SELECT call_id, {utc} FROM invox.calls"))
-    lines = (warehouse.folder / "output" / "invox" / "calls.jsonl").read_text().splitlines()
-    assert stored == {call["call_id"]: call["date"] for call in map(json.loads, lines)}
+    read = job.tap.runs[0].output.records("calls")
+    assert stored == {call["call_id"]: call["date"] for call in read}
     in_progress = rows("SELECT call_id FROM invox.calls WHERE status = 'Calling'")
     assert in_progress
 
-    warehouse.run("run", "invox-to-postgres")
+    assert job.run().code == 0
     assert rows("SELECT count(*) FROM invox.calls") == [(120,)]
 
     sandbox.advance(DAY)
-    warehouse.run("run", "invox-to-postgres")
+    assert job.run().code == 0
     assert rows("SELECT count(*), count(DISTINCT call_id) FROM invox.calls")[0][0] > first[0][0]
     ids = ", ".join(f"'{call_id}'" for (call_id,) in in_progress)
     final = rows(f"SELECT status, duration FROM invox.calls WHERE call_id IN ({ids})")
@@ -103,7 +103,8 @@ def test_invox_calls_keep_their_types_and_are_there_once(warehouse, sandbox, row
 
 def test_iovox_elements_are_tables_that_join_to_their_calls(warehouse, rows):
     """Every stream is a table with the schema's types; no element is without its call."""
-    warehouse.run("run", "iovox-to-postgres")
+    job = warehouse("iovox-to-postgres", select=True)
+    assert job.run().code == 0
     schemas = HOUSE / "tap-iovox" / "tap_iovox" / "schemas"
     streams = sorted(file.stem for file in schemas.glob("*.json"))
     assert len(streams) == 9
@@ -125,17 +126,18 @@ def test_iovox_elements_are_tables_that_join_to_their_calls(warehouse, rows):
     )
     assert phrases == [(seen["call_transcription_phrases"],)]
 
-    warehouse.run("run", "iovox-to-postgres")
+    assert job.run().code == 0
     again = {s: rows(f"SELECT count(*) FROM iovox.{s}")[0][0] for s in streams}
     assert again == seen
 
 
 def test_late_insights_update_the_call_and_add_their_elements(warehouse, sandbox, rows):
     """A comment written later reaches the nested call and the table of comments."""
-    warehouse.run("run", "iovox-to-postgres")
+    job = warehouse("iovox-to-postgres", select=True)
+    assert job.run().code == 0
     before = rows("SELECT count(*) FROM iovox.call_comments")[0][0]
     sandbox.advance(DAY)
-    warehouse.run("run", "iovox-to-postgres")
+    assert job.run().code == 0
     after = rows("SELECT count(*) FROM iovox.call_comments")[0][0]
     assert after > before
     nested = rows("SELECT sum(cardinality(comments)) FROM iovox.calls")
@@ -144,24 +146,24 @@ def test_late_insights_update_the_call_and_add_their_elements(warehouse, sandbox
 
 def test_live_calls_are_events_that_add_up(warehouse, rows):
     """Each sight of a call is a row of its own: the same calls, seen twice, are there twice."""
-    look = {"TAP_INVOCA_CALLS__POSTGRES_WATCH_SECONDS": "0"}
-    warehouse.run("run", "invoca-live-to-postgres", **look)
+    job, look = warehouse("invoca-live-to-postgres"), {"watch_seconds": 0}
+    assert job.run(tap=look).code == 0
     stream = "calls_in_progress"
     expected = expected_columns("tap-invoca-calls", stream)
     del expected["demographics_data"]  # personal: only with include_demographics
     assert columns(rows, "invoca", stream) == expected
     once = rows("SELECT count(*), count(DISTINCT transaction_id) FROM invoca.calls_in_progress")
     assert once[0][0] == once[0][1] > 0
-    warehouse.run("run", "invoca-live-to-postgres", "--full-refresh", **look)
+    assert job.run(full_refresh=True, tap=look).code == 0
     twice = rows("SELECT count(*), count(DISTINCT transaction_id) FROM invoca.calls_in_progress")
     assert twice == [(2 * once[0][0], once[0][1])]
 
 
-def test_without_a_server_the_calls_are_lines_of_json(project, sandbox):
+def test_without_a_server_the_calls_are_lines_of_json(pipeline, sandbox, tmp_path):
     """The embedded default keeps numbers, booleans, nulls and nested parts as they are."""
-    mine = project()
-    mine.run("run", "iovox-to-warehouse")
-    folder = mine.folder / "output" / "iovox"
+    folder = tmp_path / "output" / "iovox"
+    folder.mkdir(parents=True)
+    assert pipeline("iovox-to-warehouse", select=True).run().code == 0
     lines = (folder / "calls.jsonl").read_text(encoding="utf-8").splitlines()
     calls = [json.loads(line) for line in lines]
     assert len({call["id"] for call in calls}) == len(calls) > 100

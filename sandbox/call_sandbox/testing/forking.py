@@ -76,18 +76,15 @@ class ForkServer:
         """Fork a program.
 
         Raises:
-            OSError: The server is gone.
+            ConnectionResetError: The server is gone.
         """
         reports, report = os.pipe()
         asked = json.dumps([[*command], str(cwd), {**env}]).encode(errors="surrogateescape")
-        try:
+        pid = b""
+        with suppress(BrokenPipeError):
             socket.send_fds(self._control, [asked], [stdin, stdout, stderr, report])
             pid = self._control.recv(32)
-        except OSError:
-            os.close(reports)
-            raise
-        finally:
-            os.close(report)
+        os.close(report)
         if not pid:
             os.close(reports)
             raise ConnectionResetError("the server of forks has ended: its standard error says why")

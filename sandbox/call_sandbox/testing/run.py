@@ -135,6 +135,9 @@ class Run:
             self.process = launch(
                 command, cwd=cwd, env=env, stdin=taken, stdout=stdout, stderr=told
             )
+        except BaseException:
+            self.end_input()
+            raise
         finally:
             for end in theirs:
                 os.close(end)
