@@ -19,7 +19,8 @@ import requests
 
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.recordings.audio import Audio
-from singer_calls.recordings.store import PathError, Store, StoreError, _refusal
+from singer_calls.recordings.settings import PathError
+from singer_calls.recordings.store import Store, StoreError, _refusal
 
 PATH = "iovox/2026/11/25/30683207599876.mp3"
 STEREO = (files("call_sandbox") / "audio" / "stereo.mp3").read_bytes()

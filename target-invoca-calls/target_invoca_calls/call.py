@@ -32,6 +32,8 @@ from singer_calls.deliver.parameters import (
 )
 from singer_calls.values import phone
 from singer_calls.values.boolean import boolean
+from target_invoca_calls import recording
+from target_invoca_calls.recording import Recordings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -195,18 +197,21 @@ class Writer:
     Attributes:
         settings: The plugin's; what they say holds for calls that don't say it themselves.
         local: How bare times and numbers are read.
+        recordings: What the settings say of recordings in the user's store.
         call: ``CALL``, as the settings change it.
     """
 
     settings: Mapping[str, Any]
     local: Local
+    recordings: Recordings
     call: tuple[Parameter, ...] = CALL
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Writer:
         """The writer that these settings describe."""
         allow_http = settings.get("allow_http_recordings")
-        return cls(settings, Local.of(settings), _CALL_OVER_HTTP if allow_http else CALL)
+        own = _CALL_OVER_HTTP if allow_http else CALL
+        return cls(settings, Local.of(settings), Recordings(settings), own)
 
     def write(self, record: Mapping[str, Any]) -> Written:
         """One record as one request: ``call``, and if there are any ``signals``, ``custom_data``.
@@ -216,10 +221,17 @@ class Writer:
         """
         values = given(PARAMETERS, record, self.settings)
         self._prefix(values)
-        remarks = ignored("Invoca", PARAMETERS, record)
+        own = {name: value for name, value in record.items() if name not in recording.FIELDS}
+        remarks = ignored("Invoca", PARAMETERS, own)
         moment = self._moment(values, remarks)
         numbers = {name: self._number(name, values) for name in NUMBERS if name in values}
         call = write(self.call, values)
+        said: tuple[str, ...] = ()
+        if not any(name in call.values for name in _RECORDINGS):
+            kept = self.recordings.read(record)
+            if kept is not None:
+                call.values[self.recordings.parameter] = kept
+                said = (f"recording={record['recording_path']}",)
         if not any(name in call.values for name in _RECORDINGS):
             raise InvalidCallError(
                 "is missing: Invoca takes no call without a recording; filter such calls, or map "
@@ -236,6 +248,7 @@ class Writer:
             remarks=tuple(remarks),
             canonical=(
                 *call.canonical,
+                *said,
                 *beside.canonical,
                 *(f"{name}=+{number.calling_code}" for name, number in numbers.items()),
             ),

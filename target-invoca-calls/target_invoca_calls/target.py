@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
 from singer_sdk import typing as th
+from typing_extensions import override
 
 from singer_calls import options
 from singer_calls.deliver.target import CallTarget
+from singer_calls.recordings import settings
 from target_invoca_calls.call import CAMPAIGN, DIRECTIONS, LANGUAGES
+from target_invoca_calls.recording import DUPLICATE, FILENAME, PRESIGNED, REJECT
 from target_invoca_calls.sink import InvocaSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _DOCS = "https://developers.invoca.net/en/latest/api_documentation/call_ingestion_api/index.html"
 _FOR_CALLS = "For calls whose record has none."
@@ -79,6 +88,55 @@ class TargetInvocaCalls(CallTarget):
                 "the way then hears the call.",
             ),
         ],
+        options.recordings(
+            use="Where the recordings are that records name with recording_path, as the tap stored "
+            "them."
+        ),
+        [
+            th.Property(
+                "recording_access",
+                th.StringType,
+                allowed_values=[PRESIGNED, FILENAME],
+                default=PRESIGNED,
+                title="Access to recordings",
+                description="How Invoca gets at them: presigned (a URL that opens one recording, "
+                "made for each attempt) or filename (its name in a storage that Invoca was given "
+                "access to).",
+            ),
+            options.integer(
+                "recording_url_hours",
+                72,
+                minimum=25,
+                maximum=168,
+                title="Life of a recording's URL (hours)",
+                description="How long a presigned URL opens a recording: Invoca may come for it a "
+                "day later.",
+            ),
+            options.integer(
+                "recording_wait_hours",
+                24,
+                title="Wait for a recording (hours)",
+                description="A call without its recording yet is sent by a later run; so long "
+                "after the call it is rejected.",
+            ),
+            th.Property(
+                "on_mono",
+                th.StringType,
+                allowed_values=[REJECT, DUPLICATE],
+                default=REJECT,
+                title="On a mono recording",
+                description="Invoca takes two channels only: reject, or duplicate the one, which "
+                "spoils who said what. Needs the extra recordings-decode.",
+            ),
+        ],
         options.common(api_url="https://invoca.net", docs=_DOCS, request_timeout=120),
         options.targets(plugin=name, on_unknown_outcome="retry"),
     )
+
+    @override
+    def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
+        yield from super().setting_errors(config)
+        if config.get("recordings_url"):
+            yield from settings.errors(config)
+            if config["on_mono"] == DUPLICATE and not find_spec("miniaudio"):
+                yield "on_mono needs a library: install the extra recordings-decode"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from singer_calls.deliver.outcome import InvalidCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 KEY_LIMIT = 512  # characters; every database can index that
 
@@ -25,6 +25,9 @@ class Delivery:
         body: The bytes of the POST.
         headers: Headers of this call, ``Content-Type`` at least. Credentials are not here but in
             ``CallSink.session_headers``.
+        make_body: Makes the body right before each attempt, in a thread, where it can't be made
+            before: a URL in it is signed, for so long from then on. Raises InvalidCallError for
+            this call, PluginError for all.
     """
 
     key: str
@@ -32,6 +35,7 @@ class Delivery:
     url: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    make_body: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a key that no ledger can hold.

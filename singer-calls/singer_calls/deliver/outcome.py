@@ -37,7 +37,17 @@ class InvalidCallError(ValueError):
 
 
 class NotYetError(InvalidCallError):
-    """A call that may not be sent yet, and will come again: a status that is not final."""
+    """A call that may not be sent yet, and will come again: a status that is not final.
+
+    Args:
+        reason: Why not, without the value.
+        field: The destination's name of the parameter at fault, or None.
+        hours: After the call's moment, for which this is so; then it is refused for that reason.
+    """
+
+    def __init__(self, reason: str, field: str | None = None, *, hours: float = 24) -> None:
+        super().__init__(reason, field)
+        self.hours = hours
 
 
 @dataclass(frozen=True, slots=True)

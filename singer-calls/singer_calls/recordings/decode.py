@@ -55,8 +55,11 @@ def same_channels(file: IO[bytes]) -> bool:
         return False
 
 
-def duplicate(mono: IO[bytes], stereo: IO[bytes]) -> None:
+def duplicate(mono: IO[bytes], stereo: IO[bytes]) -> float:
     """Write a mono recording as WAV with the same sound on two channels, 8 kHz, 16 bits.
+
+    Returns:
+        Its seconds.
 
     Raises:
         ValueError: It can't be decoded (MP4).
@@ -68,5 +71,6 @@ def duplicate(mono: IO[bytes], stereo: IO[bytes]) -> None:
             out.setframerate(_RATE)
             for block in _blocks(mono, _STEREO):
                 out.writeframes(block.tobytes())
+            return out.getnframes() / _RATE
     except miniaudio.MiniaudioError:
         raise ValueError("can't be decoded") from None

@@ -1,4 +1,4 @@
-"""Checks of the settings that name the store; they need no library."""
+"""Checks of the settings that name the store, and of paths in it; they need no library."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ SERVED_AT = "served_at"
 
 _LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 _NEEDS = ("obstore", "tinytag")
+
+
+class PathError(ValueError):
+    """Text that is no path of a recording."""
 
 
 def errors(config: Mapping[str, Any]) -> list[str]:
@@ -57,3 +61,21 @@ def is_clear(value: object) -> bool:
     except ValueError:
         return False
     return parts.scheme == "http" and parts.hostname in _LOCAL_HOSTS
+
+
+def check_path(path: str) -> None:
+    """Refuse what no recording is called.
+
+    Raises:
+        PathError: The text is empty, or leaves the place of recordings.
+    """
+    parts = path.split("/")
+    if not path.isprintable() or any(part in {"", ".", ".."} for part in parts) or "://" in path:
+        raise PathError("is not the path of a recording")
+
+
+def name_in_bucket(recordings_url: str, path: str) -> str:
+    """The whole name of a recording for who has access to the bucket, container or folder."""
+    parts = urlsplit(recordings_url)
+    prefix = "" if parts.scheme == "file" else parts.path.strip("/")
+    return f"{prefix}/{path}" if prefix else path

@@ -28,7 +28,7 @@ from obstore.store import LocalStore, from_url
 
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.recordings.audio import CONTENT_TYPES, Audio, UnusableError, inspect
-from singer_calls.recordings.settings import SERVED_AT, errors, is_clear
+from singer_calls.recordings.settings import SERVED_AT, PathError, check_path, errors, is_clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,10 +72,6 @@ _REFUSALS: dict[str, str] = {
 
 class StoreError(PluginError):
     """The store refuses, or can't be reached."""
-
-
-class PathError(ValueError):
-    """Text that is no path of a recording."""
 
 
 class Stored(NamedTuple):
@@ -140,12 +136,6 @@ class Store:
                 f"Setting recordings_storage has a key that this store doesn't know"
                 f"{f' ({name[1]})' if name else ''}: see the README."
             ) from None
-
-    @property
-    def prefix(self) -> str:
-        """What comes before a recording's path in the bucket; ends in a slash unless empty."""
-        prefix = "" if self._folder else getattr(self._objects, "prefix", None) or ""
-        return f"{prefix.strip('/')}/" if prefix else ""
 
     def look(self, path: str) -> Stored | None:
         """The recording of this path, None if there is none; it is not downloaded.
@@ -256,17 +246,6 @@ class Store:
         with _sentences():
             obstore.put(self._objects, PROBE, b"Written at the start of a run.\n")
         _fetch(url)
-
-
-def check_path(path: str) -> None:
-    """Refuse what no recording is called.
-
-    Raises:
-        PathError: The text is empty, or leaves the place of recordings.
-    """
-    parts = path.split("/")
-    if not path.isprintable() or any(part in {"", ".", ".."} for part in parts) or "://" in path:
-        raise PathError("is not the path of a recording")
 
 
 def _notes(audio: Audio) -> dict[str, str]:
