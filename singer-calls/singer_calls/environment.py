@@ -32,7 +32,7 @@ def settings_from(
     Args:
         environ: What is exported.
         folder: Where a ``.env`` is read.
-        prefix: Of the variables, such as ``TAP_INVOX_``.
+        prefix: Of the variables, such as ``TAP_NAME_``.
         properties: The JSON Schema of each setting, by its name.
 
     Returns:

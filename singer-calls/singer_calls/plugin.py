@@ -216,6 +216,7 @@ class CallPlugin(PluginBase):
         return errors
 
     @classproperty
+    @override
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 (the SDK's own form)
         """The settings of ``--config=ENV``."""
         schema = cls.config_jsonschema

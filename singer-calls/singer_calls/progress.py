@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
@@ -33,6 +35,7 @@ class Progress(threading.Thread):
         self._interval = interval
         self._end = threading.Event()
 
+    @override
     def run(self) -> None:
         """Log until closed."""
         while not self._end.wait(self._interval):

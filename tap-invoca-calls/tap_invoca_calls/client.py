@@ -9,6 +9,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from singer_calls.extract import Body, Client, RetriableError, SchemaDrift, usable
 from tap_invoca_calls.records import KEY, VENDOR, decode, record
 from tap_invoca_calls.watch import Answer
@@ -37,6 +39,7 @@ _REFUSALS: dict[int, str] = {
 class _Client(Client):
     """Takes a 202, too: in a draft of the documents, the answer of some of the regions."""
 
+    @override
     def takes(self, status: int) -> bool:
         return status == HTTPStatus.ACCEPTED or super().takes(status)
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from singer_sdk import Stream
+from typing_extensions import override
 
 from singer_calls.errors import PluginError
 from singer_calls.extract import CallStream, UnansweredError
@@ -63,7 +64,8 @@ class CallsInProgress(CallStream):
         super().__init__(tap, schema=SCHEMA | {"properties": fields})
         self._clock = clock
 
-    def get_records(self, context: object) -> Iterator[Record]:  # noqa: ARG002
+    @override
+    def get_records(self, context: object) -> Iterator[Record]:
         """A snapshot, or what a watch of ``watch_seconds`` has to tell."""
         # A connection test (--test) waits for no call: one poll tells.
         tested = self.ABORT_AT_RECORD_COUNT is not None
@@ -133,6 +135,7 @@ class CallsInProgress(CallStream):
             self.tap.stop_if_asked()
             self._clock.sleep(min(left, _TICK_SECONDS))
 
+    @override
     def _write_record_message(self, record: Record) -> None:
         """A poll is told whole, with the STATE that covers it: a stop waits for that."""
         Stream._write_record_message(self, record)  # noqa: SLF001

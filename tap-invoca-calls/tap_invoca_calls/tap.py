@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
+from typing_extensions import override
 
 from singer_calls import options
 from singer_calls.extract import CallTap
@@ -86,6 +87,7 @@ class TapInvocaCalls(CallTap):
         options.common(api_url="https://invoca.net", docs=_DOCS),
     )
 
+    @override
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
         """The shared checks, and that both numbers of a lookup are there."""
         yield from super().setting_errors(config)
@@ -96,6 +98,7 @@ class TapInvocaCalls(CallTap):
         if len(given) == 1:
             yield f"lookup.{given[0]} stands alone: Invoca wants {' and '.join(NUMBERS)} together"
 
+    @override
     def discover_streams(self) -> list[CallsInProgress]:
         """The one stream."""
         return [CallsInProgress(self)]

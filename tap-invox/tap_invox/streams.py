@@ -7,6 +7,8 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from singer_calls.extract import CallStream, Seen, WindowedStream
 from singer_calls.values.clock import utc_text
 from tap_invox.client import Invox
@@ -33,6 +35,7 @@ class CallsByDate(_Calls, WindowedStream):
 
     replication_key = "date"
 
+    @override
     def read(self, window: Window, *, divisible: bool) -> Spill:
         """The calls of a window."""
         return self._invox.between(window, divisible=divisible)
@@ -48,7 +51,8 @@ class CallsById(_Calls):
 
     replication_key = "call_id"
 
-    def get_records(self, context: object) -> Iterator[Record]:  # noqa: ARG002
+    @override
+    def get_records(self, context: object) -> Iterator[Record]:
         """Emit what is newer than the bookmark, then save the newest id."""
         last = self.bookmark
         if last is not None and type(last) is not int:

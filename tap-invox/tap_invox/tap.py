@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
+from typing_extensions import override
 
 from singer_calls import options
 from singer_calls.extract import CallTap
@@ -59,6 +60,7 @@ class TapInvox(CallTap):
         options.taps(timezone="Europe/Bucharest", window_days=31, lookback_days=2),
     )
 
+    @override
     def discover_streams(self) -> list[CallStream]:
         """The one stream, by the bookmark that the settings ask for."""
         return [_STREAMS[self.config.get("incremental_by", "date")](self)]

@@ -82,6 +82,7 @@ class Calls(WindowedStream):
         path = (field.part or field.request).split(".")
         return self.mask[tuple(step for name in path for step in ("properties", name))]
 
+    @override
     def period(self) -> tuple[datetime | None, datetime]:
         """As of every windowed stream; without a ``start_date``, from the first call of all."""
         iovox = self._iovox  # made here, before the threads that share it
@@ -89,6 +90,7 @@ class Calls(WindowedStream):
         return start if start or self._few else iovox.oldest() or end, end
 
     @property
+    @override
     def window_length(self) -> timedelta:
         """As of every windowed stream; the few calls that are asked for by id come at once."""
         return timedelta.max if self._few else super().window_length
@@ -97,10 +99,12 @@ class Calls(WindowedStream):
     def _few(self) -> bool:
         return "id" in (self.config.get("filters") or {})
 
-    def read(self, window: Window, *, divisible: bool) -> Iterator[Record]:  # noqa: ARG002
+    @override
+    def read(self, window: Window, *, divisible: bool) -> Iterator[Record]:
         """The calls of a window; what is too much at once is asked for in smaller pages."""
         return self._iovox.between(window)
 
+    @override
     def get_records(self, context: object) -> Iterator[Record]:
         """Emit each call, after the rows of its elements."""
         for elements in self._elements:
@@ -135,10 +139,12 @@ class Elements(CallStream):
         selected = mine and self.mask.get(("properties", field.answer), False)
         return selected or field.request in self._kind.always
 
-    def get_records(self, context: object) -> Iterator[Record]:  # noqa: ARG002
+    @override
+    def get_records(self, context: object) -> Iterator[Record]:
         """None of its own: ``Calls`` reads, and calls ``emit``."""
         return iter(())
 
+    @override
     def finalize_state_progress_markers(self, *_: object) -> None:
         """No state of its own: the bookmark is that of ``Calls``."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
+from typing_extensions import override
 
 from singer_calls import options
 from singer_calls.extract import CallTap
@@ -93,6 +94,7 @@ class TapIovox(CallTap):
         options.taps(timezone="Europe/London", window_days=7, lookback_days=30),
     )
 
+    @override
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
         """The shared checks, the filters, and what recordings need."""
         yield from super().setting_errors(config)
@@ -101,6 +103,7 @@ class TapIovox(CallTap):
             yield check_api_url(config, "recordings_api_url")
             yield from settings.errors(config)
 
+    @override
     def discover_streams(self) -> list[CallStream]:
         """The calls, and the streams of their elements."""
         return [Calls(self), *(Elements(self, name) for name in ELEMENTS)]

@@ -12,6 +12,7 @@ from singer_sdk import Stream
 from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
+from typing_extensions import override
 
 from singer_calls.errors import PluginError
 from singer_calls.extract.prefetch import prefetch
@@ -60,6 +61,7 @@ class CallStream(Stream):
         same = len(self.stream_maps) == 1 and isinstance(self.stream_maps[0], SameRecordTransform)
         return None if same and not self.stream_maps[0].flattening_enabled else self.stream_maps
 
+    @override
     def _generate_record_messages(self, record: Record) -> Iterator[RecordMessage]:  # type: ignore[override]
         names, nested = self._deselected
         if nested:
@@ -99,21 +101,26 @@ class CallStream(Stream):
         finally:
             self.drift.report(self.tap.vendor, self.logger)
 
+    @override
     def _write_record_message(self, record: Record) -> None:
         self.tap.stop_if_asked()
         for message in self._generate_record_messages(record):
             self.tap.write_message(message)
         self._emitted += 1
 
+    @override
     def _process_record(self, *_: object, **__: object) -> None:
         """No stream here has children in the SDK's sense."""
 
+    @override
     def _increment_stream_state(self, *_: object, **__: object) -> None:
         """A record moves no bookmark: only ``save_bookmark`` does."""
 
+    @override
     def _write_starting_replication_value(self, *_: object) -> None:
         """The state holds the bookmark and nothing else."""
 
+    @override
     def get_replication_key_signpost(self, *_: object) -> None:
         """Likewise."""
 
@@ -165,7 +172,8 @@ class CallStream(Stream):
         self.state_manager.is_flushed = False
         self._write_state_message()
 
-    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:  # noqa: ANN401
+    @override
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         """Log, but leave the word on an exception to whoever has the sentence for it."""
         if level < logging.ERROR:
             super().log(message, *args, level=level, **kwargs)

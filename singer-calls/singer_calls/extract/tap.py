@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, TapCapabilities
+from typing_extensions import override
 
 from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
@@ -40,11 +41,13 @@ class CallTap(CallPlugin, Tap):
 
     _signal: int | None = None
 
+    @override
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
         """The shared checks, and the dates."""
         yield from super().setting_errors(config)
         yield from date_errors(config)
 
+    @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         errors = super()._validate_config(raise_errors=raise_errors)
         for name in bare_dates(self._config) if raise_errors else ():
@@ -65,11 +68,13 @@ class CallTap(CallPlugin, Tap):
             )
             raise SystemExit(128 + self._signal)
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         if self._signal is not None:
             raise SystemExit(128 + signum)
         self._signal = signum
 
+    @override
     def load_state(self, state: dict[str, Any]) -> None:
         """Take the state; one that no tap wrote ends the run.
 
@@ -85,6 +90,7 @@ class CallTap(CallPlugin, Tap):
             )
         super().load_state(state)
 
+    @override
     def setup_mapper(self) -> None:
         """Set up stream maps, after a look at the catalog.
 
@@ -101,12 +107,13 @@ class CallTap(CallPlugin, Tap):
         super().setup_mapper()
 
     @classmethod
+    @override
     def run(
         cls,
         *,
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
-        **arguments: Any,  # noqa: ANN401
+        **arguments: Any,
     ) -> None:
         """Read; files that hold no JSON, a reader that is gone and a full disk get a sentence.
 
@@ -132,6 +139,7 @@ class CallTap(CallPlugin, Tap):
             ) from None
 
     @classmethod
+    @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         """``--test``, which ends as any run does."""
         try:

@@ -7,6 +7,8 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from singer_calls.values.clock import utc_text
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ class Window:
     start: datetime | None
     end: datetime
 
+    @override
     def __str__(self) -> str:
         first, beyond = self.bounds()
         return f"from {first or 'the beginning'} to {beyond}"

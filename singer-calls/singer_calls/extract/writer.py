@@ -9,6 +9,7 @@ import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter, enc_hook
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.encoding.base import SingerMessageType
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
@@ -21,6 +22,7 @@ class CallWriter(MsgSpecWriter):
         super().__init__()
         self._encode = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number").encode
 
+    @override
     def write_message(self, message: Message) -> None:
         """Write and flush a message: a killed tap leaves whole lines behind it."""
         out = sys.stdout.buffer
@@ -31,6 +33,7 @@ class CallWriter(MsgSpecWriter):
 class CallMessage(RecordMessage):
     """A RECORD whose ``time_extracted`` is in UTC already."""
 
+    @override
     def __post_init__(self) -> None:
         """Nothing to convert."""
         self.type = SingerMessageType.RECORD
