@@ -6,6 +6,7 @@ import pytest
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOCA_TOKEN
+from call_sandbox.testing import Plugin
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +35,22 @@ def settings(sandbox):
         "organization_id": 1,
         "backoff_max_tries": 1,
     }
+
+
+@pytest.fixture
+def tap(settings, launch, tmp_path):
+    """The tap as a process, with those settings."""
+    with Plugin("tap-invoca-calls", tmp_path, settings, launch) as tap:
+        yield tap
+
+
+@pytest.fixture
+def run(tap):
+    """``run(settings, *options)``: to its end; its messages, its exit code and what it logged."""
+
+    def run(settings, *options):
+        tap.settings = settings
+        done = tap.run((), *map(str, options))
+        return done.output.messages, done.code, done.errors
+
+    return run

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import io
-import json
-from collections import defaultdict
 from contextlib import redirect_stdout
 
 import pytest
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
+from call_sandbox.testing import Output as Messages
 from tap_iovox.tap import TapIovox
 
 
-class Output:
+class Output(Messages):
     """What one run of the tap wrote."""
 
-    def __init__(self, text):
-        self.records = defaultdict(list)
-        self.schemas = {}
-        self.states = []
-        self.kinds = []
-        for line in text.splitlines():
-            message = json.loads(line)
-            self.kinds.append((message["type"], message.get("stream")))
+    @property
+    def kinds(self):
+        """(type, stream) of each message."""
+        return [(message["type"], message.get("stream")) for message in self.messages]
+
+    @property
+    def by_stream(self):
+        """Stream -> its records, of the streams that have some."""
+        found = {}
+        for message in self.messages:
             if message["type"] == "RECORD":
-                self.records[message["stream"]].append(message["record"])
-            elif message["type"] == "SCHEMA":
-                self.schemas[message["stream"]] = message
-            else:
-                self.states.append(message["value"])
+                found.setdefault(message["stream"], []).append(message["record"])
+        return found
 
     @property
     def calls(self):
-        return self.records["calls"]
+        return self.records("calls")
 
     @property
     def ids(self):

@@ -31,7 +31,7 @@ def fields_asked(bench):
 def test_without_a_catalog_only_calls_are_read(bench):
     """Elements are in the calls; streams of their own are for those who select them."""
     output = bench.run()
-    assert {*output.records} == {*output.schemas} == {"calls"}
+    assert {*output.by_stream} == {*output.schemas} == {"calls"}
     assert {*fields_asked(bench)} == {*FIELDS}
     assert len(output.schemas["calls"]["schema"]["properties"]) == 30
 
@@ -101,7 +101,7 @@ def test_only_what_is_selected_is_asked_for(bench, selected, fields):
     asked = fields_asked(bench)
     assert sorted(asked) == sorted(fields)
     assert {*output.schemas} == {*selected}
-    for stream, records in output.records.items():
+    for stream, records in output.by_stream.items():
         properties = {*output.schemas[stream]["schema"]["properties"]}
         assert all({*record} <= properties for record in records)
 
@@ -159,7 +159,7 @@ def test_elements_come_from_the_same_answers(bench):
     bench.sandbox.switches("iovox", outcomes="object")
     output = bench.run(EVERYTHING, page_size=100)
     assert len(bench.asked()) == alone
-    assert {*output.records} == {*EVERYTHING}
+    assert {*output.by_stream} == {*EVERYTHING}
 
 
 def test_elements_without_calls(bench):
@@ -167,10 +167,10 @@ def test_elements_without_calls(bench):
     bench.sandbox.switches("iovox", outcomes="text")
     together = bench.run(EVERYTHING)
     output = bench.run(dict.fromkeys(ELEMENTS))
-    assert "calls" not in output.records
+    assert "calls" not in output.by_stream
     assert "calls" not in output.schemas
     for name in ELEMENTS:
-        assert output.records[name] == together.records[name]
+        assert output.records(name) == together.records(name)
     assert output.states[-1] == together.states[-1]
     saved = output.states[-1]["bookmarks"]["calls"]["replication_key_value"]
     assert saved == "2025-11-04T00:00:00Z"
@@ -181,7 +181,7 @@ def test_keys_are_unique_and_join_to_their_calls(bench):
     bench.sandbox.switches("iovox", outcomes="object", ties=40)
     output = bench.run(EVERYTHING, page_size=100, window_days=9)
     ids = set(output.ids)
-    for name, records in output.records.items():
+    for name, records in output.by_stream.items():
         schema = output.schemas[name]
         keys = [tuple(record[key] for key in schema["key_properties"]) for record in records]
         assert len(keys) == len(set(keys)), name
@@ -203,11 +203,11 @@ def test_a_second_run_gives_the_same_elements_the_same_keys(bench_of):
     for name, kind in ELEMENTS.items():
         keys = ("call_id", *kind.keys)
         before, after = (
-            {tuple(row[key] for key in keys): row for row in output.records[name]}
+            {tuple(row[key] for key in keys): row for row in output.records(name)}
             for output in (first, second)
         )
         assert before.items() <= after.items()
-    assert len(second.records["call_comments"]) > len(first.records["call_comments"]) * 1.2
+    assert len(second.records("call_comments")) > len(first.records("call_comments")) * 1.2
 
 
 def test_late_comments_come_within_the_lookback(bench_of):

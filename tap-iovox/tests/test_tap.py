@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
@@ -14,6 +12,7 @@ from singer_sdk.testing.runners import TapTestRunner
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
+from call_sandbox.testing import Plugin, installed
 from tap_iovox.schemas import SCHEMAS
 from tap_iovox.streams import ELEMENTS
 from tap_iovox.tap import TapIovox
@@ -52,32 +51,23 @@ class TestOfTheSdk(get_tap_test_class(TapIovox, config=OFFLINE, catalog=CATALOG)
             yield runner
 
 
-def command(*arguments, config=None, tmp_path=None):
+@pytest.fixture
+def tap(launch, tmp_path):
     """The tap as a process of its own."""
-    given = []
-    if config is not None:
-        file = tmp_path / "config.json"
-        file.write_text(json.dumps(config))
-        given = ["--config", str(file)]
-    return subprocess.run(
-        [sys.executable, "-m", "tap_iovox", *given, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    with Plugin("tap-iovox", tmp_path, launch=launch) as tap:
+        yield tap
 
 
 @pytest.mark.parametrize("option", ["--about", "--discover"])
-def test_it_tells_of_itself_without_credentials_or_network(option):
+def test_it_tells_of_itself_without_credentials_or_network(tap, option):
     """Anyone may look."""
-    done = command(option)
-    assert (done.returncode, bool(done.stdout)) == (0, True)
+    done = tap.run((), option, launch=installed)
+    assert (done.code, bool(done.out)) == (0, True)
 
 
-def test_the_catalog_has_nine_streams_and_selects_one():
+def test_the_catalog_has_nine_streams_and_selects_one(tap):
     """Elements are there for those who select them; key and moment always come."""
-    streams = json.loads(command("--discover").stdout)["streams"]
+    streams = json.loads(tap.run((), "--discover").out)["streams"]
     assert {stream["stream"] for stream in streams} == {"calls", *ELEMENTS} == {*SCHEMAS}
     for stream in streams:
         metadata = {tuple(entry["breadcrumb"]): entry["metadata"] for entry in stream["metadata"]}
@@ -128,29 +118,29 @@ def test_a_wrong_setting_is_one_sentence(bench, config, sentence):
     assert bench.asked() == []
 
 
-def test_the_command_line_ends_in_one_sentence(bench, tmp_path):
+def test_the_command_line_ends_in_one_sentence(bench, tap):
     """Exit code 1, no traceback, no credential, no number of a caller."""
     bench.sandbox.switches("iovox", bad_key="403")
     config = bench.settings(secure_key="a-wrong-key", filters={"call_origin": "447700900123"})
-    done = command(config=config, tmp_path=tmp_path)
-    assert done.returncode == 1
-    errors = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    done = tap.run(**config)
+    assert done.code == 1
+    errors = [line for line in done.errors.splitlines() if "ERROR" in line]
     assert len(errors) == 1
     assert "iovox refuses the credentials (HTTP 403)" in errors[0]
-    assert "Traceback" not in done.stderr
-    assert "a-wrong-key" not in done.stderr
-    assert "447700900123" not in done.stderr
-    assert IOVOX_USERNAME not in done.stderr
+    assert "Traceback" not in done.errors
+    assert "a-wrong-key" not in done.errors
+    assert "447700900123" not in done.errors
+    assert IOVOX_USERNAME not in done.errors
 
 
-def test_no_log_line_has_a_number_or_a_text_of_a_call(bench, tmp_path):
+def test_no_log_line_has_a_number_or_a_text_of_a_call(bench, tap):
     """Also while calls are odd, pages shrink and answers are asked for again."""
     bench.sandbox.switches("iovox", row_cap=300, seconds="seconds")
     bench.sandbox.faults("iovox", {"fault": "503 retry-after 0", "times": 2})
     config = bench.settings(timezone="Asia/Tokyo", page_size=4800)
-    done = command(config=config, tmp_path=tmp_path)
-    assert done.returncode == 0
+    done = tap.run(**config)
+    assert done.code == 0
     assert bench.sandbox.fired("iovox") == {"503 retry-after 0": 2}
-    assert "asking for fewer calls at once" in done.stderr
-    assert not re.search(r"(?<![.\d])\d{9,}", done.stderr)  # decimals are durations
-    assert "clinica" not in done.stderr
+    assert "asking for fewer calls at once" in done.errors
+    assert not re.search(r"(?<![.\d])\d{9,}", done.errors)  # decimals are durations
+    assert "clinica" not in done.errors

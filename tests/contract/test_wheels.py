@@ -50,7 +50,6 @@ def test_an_installed_plugin_says_what_it_is(empty, plugin, tmp_path):
     about = json.loads(run(empty / plugin, "--about", "--format=json", cwd=tmp_path))
     assert about["name"] == plugin
     assert plugin in run(empty / plugin, "--version", cwd=tmp_path)
-    assert plugin in run(empty / plugin, "--about", "--format=markdown", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("tap", TAPS)
