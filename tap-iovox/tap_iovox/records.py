@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from singer_calls.extract import Record, SchemaDrift, conform, integer, text
+from singer_calls.extract import Record, SchemaDrift, conform, conform_part, integer, text
 from singer_calls.values.boolean import boolean
 from singer_calls.values.clock import to_utc
 from singer_calls.values.duration import seconds
@@ -27,6 +27,11 @@ _TYPES: Mapping[str, Read] = {
     "integer": integer,
     "boolean": boolean,
     "object": dict,
+}
+# Part -> key of the answer -> property, where the two differ.
+_RENAMED: Mapping[str, Mapping[str, str]] = {
+    part: {key: name for (of, key), name in PROPERTIES.items() if of == part}
+    for part, _ in PROPERTIES
 }
 _SPECIAL: Mapping[str, Read] = {"call_time_seconds": seconds, "talk_time_seconds": seconds}
 
@@ -53,9 +58,7 @@ class Reader:
         Raises:
             NotACallError: The element is no object, or has no id.
         """
-        if isinstance(raw, dict):
-            raw = {PROPERTIES.get(("", key), key): value for key, value in raw.items()}
-        return conform(raw, self._fields, self._drift, key="id")
+        return conform(raw, self._fields, self._drift, key="id", renamed=_RENAMED[""])
 
     def _reader(self, schema: Schema, path: str) -> Read:
         """How a value of this schema is read; it raises ValueError where it does not fit."""
@@ -86,13 +89,9 @@ class Reader:
     def _members(self, value: object, members: Mapping[str, Read], path: str) -> Record:
         if not isinstance(value, Mapping):
             raise ValueError("not an object")  # noqa: TRY004
-        sent = {PROPERTIES.get((path, key), key): member for key, member in value.items()}
-        for name in sent.keys() - members.keys():
-            self._drift.count_unknown(f"{path}.{name}")
-        return {
-            name: self._null_if_odd(sent.get(name), read, f"{path}.{name}")
-            for name, read in members.items()
-        }
+        return conform_part(
+            value, members, self._drift, path=f"{path}.", renamed=_RENAMED.get(path, {})
+        )
 
     def _null_if_odd(self, value: object, read: Read, path: str) -> Any:  # noqa: ANN401
         if value is None or value == "":

@@ -19,6 +19,7 @@ A tap is four small modules on these names:
     conform          a raw object as a record, by a table of fields; with ``text``, ``integer``,
                      ``values.duration.seconds``, ``values.boolean.boolean`` as its functions.
     usable           the records of a list, of which an element that is none costs itself.
+    conform_part     the same for an object inside of one.
     Seen             which ids came before, in bounded memory.
     SchemaDrift      counts the fields, values and elements that no schema expects.
     NotACallError    raised in ``convert`` for an element that can't become a record.
@@ -42,7 +43,7 @@ from singer_calls.extract.errors import (
     UnansweredError,
 )
 from singer_calls.extract.json_array import Record, Spill, iterate_array
-from singer_calls.extract.records import SchemaDrift, conform, integer, text, usable
+from singer_calls.extract.records import SchemaDrift, conform, conform_part, integer, text, usable
 from singer_calls.extract.seen import Seen
 from singer_calls.extract.tap import CallTap
 from singer_calls.extract.windowed_stream import WindowedStream
@@ -64,6 +65,7 @@ __all__ = [
     "Window",
     "WindowedStream",
     "conform",
+    "conform_part",
     "cut",
     "integer",
     "iterate_array",

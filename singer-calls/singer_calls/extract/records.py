@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.extract.errors import NotACallError, RetriableError
@@ -20,6 +21,7 @@ _INT64 = 2**63
 _DIGITS = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _NAMES_KEPT = 1000  # a vendor may make up its names: memory stays flat
 _TOLD = 20
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class SchemaDrift:
@@ -177,38 +179,62 @@ def conform(
     drift: SchemaDrift,
     *,
     key: str,
+    renamed: Mapping[str, str] = _NONE,
 ) -> Record:
     """One raw object as a record with exactly the given fields.
-
-    ``""``, null and absence are null. A value that its function refuses (ValueError) is null and
-    counted; a field that is not in the table is dropped and counted.
 
     Args:
         raw: The element as decoded.
         fields: Name to function, the schema's order.
         drift: Counts what did not fit.
         key: The field that identifies the call.
+        renamed: The vendor's name of a field -> ours, where they differ.
 
     Raises:
         NotACallError: The element is not an object, or has no usable key.
     """
     if not isinstance(raw, dict):
         raise NotACallError("not an object")
-    record: Record = dict.fromkeys(fields)
-    for name, value in raw.items():
-        convert = fields.get(name)
-        if convert is text and type(value) is str and value.isascii():
-            record[name] = value or None  # nine of ten fields: no call for them
-        elif convert is None:
-            drift.count_unknown(name)
-        elif value is not None and value != "":
-            try:
-                record[name] = convert(value)
-            except ValueError:
-                drift.count_misfit(name)
+    record = conform_part(raw, fields, drift, renamed=renamed)
     if record[key] is None:
         raise NotACallError(
             f"without a usable {key}",
             recognised=any(value is not None for value in record.values()),
         )
+    return record
+
+
+def conform_part(
+    raw: Mapping[str, Any],
+    fields: Mapping[str, Callable[[Any], object]],
+    drift: SchemaDrift,
+    *,
+    path: str = "",
+    renamed: Mapping[str, str] = _NONE,
+) -> Record:
+    """An object, or one inside of it, with exactly the given fields.
+
+    ``""``, null and absence are null. A value that its function refuses (ValueError) is null and
+    counted; a field that is not in the table is dropped and counted.
+
+    Args:
+        raw: As decoded.
+        fields: Name to function, the schema's order.
+        drift: Counts what did not fit.
+        path: Where it is in its call, ending in a point; "" for the call itself.
+        renamed: The vendor's name of a field -> ours, where they differ.
+    """
+    record: Record = dict.fromkeys(fields)
+    for sent, value in raw.items():
+        name = renamed.get(sent, sent)
+        convert = fields.get(name)
+        if convert is text and type(value) is str and value.isascii():
+            record[name] = value or None  # nine of ten fields: no call for them
+        elif convert is None:
+            drift.count_unknown(path + name)
+        elif value is not None and value != "":
+            try:
+                record[name] = convert(value)
+            except ValueError:
+                drift.count_misfit(path + name)
     return record
