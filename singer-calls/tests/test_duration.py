@@ -62,6 +62,7 @@ def test_parts_of_a_second_are_cut(value, expected):
         "1 s",
         "1_2",
         "1e1000000",
+        f"1e{'9' * 30}",
         "9" * 100_000,
         "0" * 100_000,
         "\u0661\u0662",

@@ -86,7 +86,7 @@ def test_a_float_has_the_digits_that_people_meant(number, written):
 
 @pytest.mark.parametrize(
     ("value", "truth"),
-    [(1.0, True), ("1.0", True), (Decimal("1.0"), True), (0.0, False), (Decimal(0), False)],
+    [(1.0, True), ("1.0", True), (Decimal("1.00"), True), (0.0, False), (Decimal(0), False)],
 )
 def test_a_whole_number_is_a_truth(value, truth):
     """A database's numeric column has a point."""

@@ -134,6 +134,7 @@ def test_the_country_is_told_by_the_digits(value, country):
         float("nan"),
         float("inf"),
         "8.055551234e9",
+        f"{'Ana' * 100} <8055550101>",
         "+22501234567",  # eight digits until 2021
     ],
 )

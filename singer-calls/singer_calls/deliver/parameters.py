@@ -193,7 +193,7 @@ def named(name: str, function: Callable[[Any], _T], value: object) -> _T:
     try:
         return function(value)
     except InvalidCallError as error:
-        raise type(error)(error.reason, error.field or name) from None
+        raise InvalidCallError(error.reason, error.field or name) from None
 
 
 def _missing(parameter: Parameter) -> str:

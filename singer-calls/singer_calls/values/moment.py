@@ -49,6 +49,8 @@ _EPOCH_PARTS = re.compile(r"(\d{10})\.(\d{1,9})", re.ASCII)
 _START_OF_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COMPRESSED = 17
 _NOON = 12
+# 13:00 PM stands in a vendor's own examples: there the half says nothing new.
+_LAST_HOURS = {"AM": 12, "PM": 23}
 _LONGEST_TEXT = 64
 
 
@@ -132,8 +134,9 @@ def _written(text: str) -> datetime | None:
         return None
     part = match.groupdict(default="")
     hour, half = int(part["hour"]), part.get("half", "").upper()
-    if half and hour <= _NOON:
-        # 13:00 PM stands in a vendor's own examples: there the half says nothing new.
+    if half and hour > _LAST_HOURS[half]:
+        return None
+    if half:
         hour = hour % _NOON + (_NOON if half == "PM" else 0)
     month = part["month"].casefold()
     return datetime(
