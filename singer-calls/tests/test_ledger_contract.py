@@ -32,7 +32,7 @@ from singer_calls.deliver.identity import WITHHELD, Account, Identity
 from singer_calls.deliver.machine import Machine
 from singer_calls.deliver.memory_ledger import MemoryLedger, MemoryStore, SimulatedMachine
 from singer_calls.deliver.sql_ledger import SqlLedger
-from singer_calls.deliver.sql_store import ACCOUNTS, CALLS
+from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS
 
 TARGET = "target-test"
 FACTS = RunFacts(TARGET, request_timeout=10)
@@ -50,8 +50,12 @@ class Clock:
 
     def __init__(self):
         self.now = 100.0
+        self.then = None
 
     def __call__(self):
+        then, self.then = self.then, None
+        if then:
+            then()
         return self.now
 
 
@@ -95,7 +99,7 @@ class OnDatabase:
     def die(self, ledger):
         [process] = [process for one, process in self.ledgers if one is ledger]
         self.machine.kill(process)
-        ledger._engine.dispose()
+        ledger._database.engine.dispose()
 
     def execute(self, statement):
         engine = sa.create_engine(sa.make_url(self.url))
@@ -114,7 +118,7 @@ class OnDatabase:
 
     def close(self):
         for ledger, _process in self.ledgers:
-            ledger._engine.dispose()
+            ledger._database.engine.dispose()
 
 
 class NoMachine(Machine):
@@ -539,6 +543,18 @@ def test_a_run_elsewhere_is_ended_when_its_counter_stood_still_for_its_expiry(be
     bench.clock.now += 0.2
     assert ledger.reap() == 1
     assert row_of(ledger, "a").state == UNKNOWN
+
+
+def test_a_beat_at_the_last_moment_keeps_a_run_alive(bench):
+    """Between the look at its counter and its end: who ends a run ends what it watched."""
+    theirs = bench.open()
+    claim(theirs, "a")
+    ledger = bench.open()
+    bench.clock.now += FACTS.expiry + 1
+    bench.clock.then = theirs.beat
+    assert ledger.reap() == 0
+    assert theirs.beat()
+    assert row_of(ledger, "a").state == SENDING
 
 
 def ended_by_another(bench):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
 from singer_calls.deliver import sql_store as store
+from singer_calls.deliver import sql_tables as tables
 from singer_calls.deliver.entries import (
     ACCEPTED,
     REJECTED,
@@ -186,12 +189,12 @@ def test_a_first_start_that_was_killed_is_no_loss(tmp_path, moment):
     }
     program = (
         "import os, signal, sys\n"
-        "from singer_calls.deliver import sql_store as store, sql_ledger, entries\n"
+        "from singer_calls.deliver import sql_store as store, sql_database, sql_ledger, entries\n"
         f"step = {steps[moment]}\n"
         "def killed(*arguments):\n"
         "    step(*arguments)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"{steps[moment]} = sql_ledger.{steps[moment].split('.')[1]} = killed\n"
+        f"{steps[moment]} = sql_database.{steps[moment].split('.')[1]} = killed\n"
         "sql_ledger.SqlLedger(sys.argv[1], entries.RunFacts('target-test'))\n"
     )
     url = f"sqlite:///{path}"
@@ -206,11 +209,11 @@ def test_a_ledger_of_a_newer_release_is_not_touched(ledger_url):
     SqlLedger(ledger_url, FACTS).close()
     engine = sa.create_engine(ledger_url)
     with engine.begin() as connection:
-        connection.execute(store.VERSION.update().values(version=store.FORMAT + 1))
+        connection.execute(tables.VERSION.update().values(version=tables.FORMAT + 1))
     with pytest.raises(LedgerError, match="newer release"):
         SqlLedger(ledger_url, FACTS)
     with engine.connect() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(store.RUNS)).scalar() == 1
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.RUNS)).scalar() == 1
     engine.dispose()
 
 
@@ -253,6 +256,33 @@ def test_only_the_owner_can_read_the_file(tmp_path):
     ledger.close()
     assert set(modes.values()) == {0o600}, modes
     assert [file.name for file in tmp_path.iterdir()] == ["calls.db"]
+
+
+def test_runs_of_long_ago_become_one_row_a_day(ledger_url):
+    """With the sum of what they counted; later ones and open ones stay."""
+    day = 24 * 60 * 60
+    now = int(time.time()) // day * day
+    ages = [200, 200, 200, 199, 100, 91, 91, 1]
+    SqlLedger(ledger_url, FACTS).close()
+    engine = sa.create_engine(ledger_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for number, age in enumerate(ages):
+            run = {"target": "target-x", "started": now - age * day, "counter": 0, "expiry": 1}
+            counts = json.dumps({"a": {"d": {"accepted": number}, f"e{age}": {"unknown": 1}}})
+            ended = {"ended": now - age * day + number, "counts": counts}
+            connection.execute(tables.RUNS.insert().values(run | ended))
+        connection.execute(tables.RUNS.insert().values(run | {"started": 0}))
+    for _ in range(2):
+        last = SqlLedger(ledger_url, FACTS)
+        last.close()
+    columns = (tables.RUNS.c.id, tables.RUNS.c.runs, tables.RUNS.c.counts, tables.RUNS.c.ended)
+    with engine.connect() as connection:
+        found = sa.select(*columns).where(tables.RUNS.c.target == "target-x")
+        rows = connection.execute(found.order_by(tables.RUNS.c.id)).all()
+    assert [row.runs for row in rows] == [3, 1, 1, 2, 1, 1]
+    assert json.loads(rows[0].counts) == {"a": {"d": {"accepted": 3}, "e200": {"unknown": 3}}}
+    assert json.loads(rows[3].counts) == {"a": {"d": {"accepted": 11}, "e91": {"unknown": 2}}}
+    assert last.run == len(ages) + 4
 
 
 # Showing
@@ -417,7 +447,7 @@ def test_two_runs_with_the_same_keys_in_opposite_order_never_wait_for_each_other
 
 
 def explain(ledger, query, arguments=()):
-    with ledger._engine.connect() as connection:
+    with ledger._database.engine.connect() as connection:
         rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", arguments).all()
     return [row[3] for row in rows]
 
@@ -428,7 +458,7 @@ def test_no_question_of_a_run_scans_the_calls(tmp_path):
     asked = []
     who = Identity(1_700_000_001, 1, 2)
 
-    @sa.event.listens_for(ledger._engine, "before_cursor_execute")
+    @sa.event.listens_for(ledger._database.engine, "before_cursor_execute")
     def note(_connection, _cursor, statement, parameters, _context, many):
         if statement.lstrip().startswith(("SELECT", "UPDATE")):
             asked.append((statement, parameters[0] if many else parameters))
@@ -438,14 +468,14 @@ def test_no_question_of_a_run_scans_the_calls(tmp_path):
     ledger.reap()
     ledger.beat()
     ledger.known("impact")
-    sa.event.remove(ledger._engine, "before_cursor_execute", note)
+    sa.event.remove(ledger._database.engine, "before_cursor_execute", note)
     plans = {statement: explain(ledger, statement, given) for statement, given in asked}
     scans = {
         (statement, step)
         for statement, plan in plans.items()
         for step in plan
         # What is counted at the start is counted up to a limit.
-        if step.startswith(f"SCAN {store.CALLS.name}") and "LIMIT" not in statement
+        if step.startswith(f"SCAN {tables.CALLS.name}") and "LIMIT" not in statement
     }
     assert not scans
     assert len(plans) > 8

@@ -174,7 +174,7 @@ def test_a_server_that_stays_away_ends_the_run_with_a_sentence(own_server):
 
 def commit_and_break(ledger, error, times=1, *, before=False):
     """The next commits are made, or not, and their connections break: nobody is told."""
-    dialect = ledger._engine.dialect
+    dialect = ledger._database.engine.dialect
     commit = dialect.do_commit
     left = [times]
 
@@ -194,7 +194,7 @@ def commit_and_break(ledger, error, times=1, *, before=False):
 
 
 def broken_connection(ledger):
-    if ledger._engine.dialect.name == "sqlite":
+    if ledger._database.engine.dialect.name == "sqlite":
         error = sqlite3.OperationalError("database is locked")
         error.sqlite_errorcode = 5
         return error
@@ -277,6 +277,27 @@ def test_what_does_not_pass_is_a_sentence_at_once(schema, error, says):
         assert row_of(ledger, "a") is None
 
 
+def test_a_call_that_another_run_claims_in_this_moment_is_theirs(schema):
+    """After our look at its row and before our own: read again."""
+    with (
+        contextlib.closing(SqlLedger(schema, FACTS)) as ledger,
+        contextlib.closing(SqlLedger(schema, FACTS)) as other,
+    ):
+        insert = ledger._database.statements.insert
+        raced = []
+
+        def late(*arguments):
+            if not raced:
+                raced.append(other.apply([Claim(HERE, "b", None, b"f")]))
+            insert(*arguments)
+
+        ledger._database.statements.insert = late
+        requests = [Claim(HERE, key, None, b"f") for key in ("a", "b", "c")]
+        assert ledger.apply(requests) == [1, 0, 1]
+        assert raced == [[1]]
+        assert row_of(ledger, "b").run == other.run
+
+
 def test_a_table_that_somebody_locked_is_waited_for_and_then_told(schema, monkeypatch):
     """Never silently, and never for longer than a request may take."""
     monkeypatch.setattr(sql_store, "_LOCK_WAIT", 0.1)
@@ -342,7 +363,7 @@ def test_a_primary_that_becomes_a_standby_is_told(database):
         admin.exec_driver_sql(TERMINATE)
         with pytest.raises(LedgerError, match="name the primary"):
             ledger.apply([Claim(HERE, "a", None, b"f")])
-    ledger._engine.dispose()
+    ledger._database.engine.dispose()
 
 
 def test_two_ledgers_in_two_schemas_do_not_meet(shared_database, schema):

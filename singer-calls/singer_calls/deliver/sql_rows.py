@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from singer_calls.deliver.entries import REJECTED, SENDING, Row
 from singer_calls.deliver.identity import Account, Identity
-from singer_calls.deliver.sql_store import ACCOUNTS, CALLS, RUNS
+from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
