@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import sqlalchemy as sa
 
+from singer_calls.deliver.delivery import Delivery
 from singer_calls.deliver.entries import (
     ACCEPTED,
     CLOSED,
@@ -26,11 +27,13 @@ from singer_calls.deliver.entries import (
     Refuse,
     RunEndedError,
     RunFacts,
+    is_storable,
     records_of,
 )
 from singer_calls.deliver.identity import WITHHELD, Account, Identity
 from singer_calls.deliver.machine import Machine
 from singer_calls.deliver.memory_ledger import MemoryLedger, MemoryStore, SimulatedMachine
+from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS
 
@@ -286,6 +289,29 @@ def test_a_key_is_a_text_and_comes_back_as_it_was(ledger, key):
     assert (row.key, row.reason, row.reference) == (key, key, key)
     assert row_of(ledger, f"{key}x") is None
     assert row_of(ledger, key.swapcase() + "!") is None
+
+
+@pytest.mark.parametrize("key", ["", "a", "📞", "\x01\x1b\n", "\ue000\uffff"])
+def test_what_every_database_can_hold(ledger, key):
+    """And it can."""
+    assert is_storable(key)
+    deliver(ledger, key)
+    assert row_of(ledger, key).key == key
+
+
+@pytest.mark.parametrize("key", ["\0", "a\0b", "\ud83d", "a\udfff"])
+def test_what_no_database_can_hold(key):
+    """A delivery with such a key is refused before the ledger is asked."""
+    assert not is_storable(key)
+    with pytest.raises(InvalidCallError, match="NUL"):
+        Delivery(key=key, scope="", url="", body=b"")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud83db", "x" * 5000])
+def test_what_a_vendor_says_is_kept_as_far_as_it_can_be(ledger, text):
+    """Its words end no run."""
+    deliver(ledger, "a", REJECTED, reason=text, field=text, reference=text, file=text)
+    assert row_of(ledger, "a").reason.startswith(text[0])
 
 
 # Who a call is

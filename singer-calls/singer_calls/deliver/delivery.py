@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from singer_calls.deliver.entries import is_storable
 from singer_calls.deliver.outcome import InvalidCallError
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ class Delivery:
         """Refuse a key that no ledger can hold.
 
         Raises:
-            InvalidCallError: It is too long.
+            InvalidCallError: It is too long, or no text of a database.
         """
         if len(self.key) > KEY_LIMIT:
             raise InvalidCallError(f"the call's key must be at most {KEY_LIMIT} characters long")
+        if not is_storable(self.key):
+            raise InvalidCallError("the call's key has a NUL or half of a surrogate pair in it")
 
 
 @dataclass(frozen=True, slots=True)

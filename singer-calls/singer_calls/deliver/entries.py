@@ -42,6 +42,11 @@ class RunEndedError(PluginError):
         )
 
 
+def is_storable(text: str) -> bool:
+    """Whether every database can hold a text: keys and campaigns must be such."""
+    return not any(one == "\0" or "\ud800" <= one <= "\udfff" for one in text)
+
+
 def records_of(target: str) -> Account:
     """The account of a target's records that never became a delivery, see ``Refuse``."""
     return Account("record", target, "")
