@@ -107,7 +107,7 @@ def test_wrong_calls_are_set_aside_by_field_and_the_rest_is_delivered(run, sandb
         "CallerId": call(3, CallerId=""),
         "CallProvider": call(4, CallProvider="x" * 65),
         "EventDate": call(5, EventDate="the other day"),
-        "CallStatus": call(6, CallStatus="Calling"),
+        "CallStatus": call(6, CallStatus="Transferat"),
         "CallDuration": call(7, CallDuration=-1),
     }
     done = run([call(1), *wrong.values(), call(8)], max_rejected_percent=90)

@@ -137,7 +137,7 @@ def test_outcomes_that_could_not_be_written_down_are_unknown(bench, until):
 def test_a_rejected_file_that_cannot_be_written_ends_the_run_and_keeps_no_torn_line(bench):
     """STATE does not pass the call; with room again it is set aside, and all else is delivered."""
     big = {"DispositionName": "z" * 6_000_000}
-    lines = [*bench.calls(9), bench.record(9, CallStatus="Calling", **big)]
+    lines = [*bench.calls(9), bench.record(9, CallStatus="Transferat", **big)]
     lines += [bench.state(10), *bench.calls(CALLS, first=10)]
     run = bench.start(max_in_flight=1)
     fill_the_disk(run, 4_000_000)
