@@ -26,6 +26,7 @@ _WHOLE = re.compile(r"(\d{1,16})(\.0*)?", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,16}(\.\d{1,16})?", re.ASCII)
 _AMOUNT = re.compile(r"-?\d{1,16}(\.\d{1,40})?", re.ASCII)
 _DIGITS = re.compile(r"\d{1,16}", re.ASCII)
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _URL_END = re.compile(r"[?#]")
 _LARGEST_EXPONENT = 16
 _LARGEST_INT = 10**40
@@ -218,7 +219,7 @@ def scalar(value: object) -> str:
     if isinstance(value, int) and abs(value) >= _LARGEST_INT:
         raise InvalidCallError("is a number out of bounds")
     text = str(value).strip()
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if _UNSENDABLE.search(text):
         raise InvalidCallError("holds a character that can't be sent: NUL or half a pair")
     return text
 

@@ -164,12 +164,10 @@ def _text(value: object) -> str | None:
         return str(value) if 0 <= value < _LONGEST else None
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         return None
-    return "".join(map(_plain, value)).strip()
+    return (value if value.isascii() else "".join(map(_plain, value))).strip()
 
 
 def _plain(character: str) -> str:
-    if character.isascii():
-        return character
     category = unicodedata.category(character)
     if category == "Nd":
         return str(unicodedata.decimal(character))
