@@ -308,6 +308,18 @@ def test_a_living_run_of_the_first_format_is_not_disturbed(first, migrated):
     assert row_of(migrated(), "a").state == UNKNOWN
 
 
+def test_a_living_run_that_knows_the_file_by_a_symlink_is_seen(tmp_path):
+    """Its lock is beside the name that it was given."""
+    (tmp_path / "data").mkdir()
+    First(f"sqlite:///{tmp_path}/data/calls.db")
+    (tmp_path / "link.db").symlink_to(tmp_path / "data/calls.db")
+    with (tmp_path / "link.db.run-3.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(LedgerError, match="still uses the ledger"):
+            SqlLedger(f"sqlite:///{tmp_path}/link.db", FACTS)
+    SqlLedger(f"sqlite:///{tmp_path}/link.db", FACTS).close()
+
+
 def test_a_lock_that_nobody_holds_is_no_living_run(tmp_path):
     """A killed run leaves its file."""
     first = First(f"sqlite:///{tmp_path}/calls.db")

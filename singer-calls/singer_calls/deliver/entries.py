@@ -11,6 +11,7 @@ A row is (account, key). ``sending`` rows of a run that has ended are ``unknown`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from singer_calls.deliver.identity import NOBODY, Account, Identity
@@ -45,6 +46,11 @@ class RunEndedError(PluginError):
 def is_storable(text: str) -> bool:
     """Whether every database can hold a text: keys and campaigns must be such."""
     return not any(one == "\0" or "\ud800" <= one <= "\udfff" for one in text)
+
+
+def iso(moment: int) -> str:
+    """A moment in words: UTC, to the second."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def records_of(target: str) -> Account:

@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.entries import (
@@ -29,6 +28,7 @@ from singer_calls.deliver.entries import (
     Row,
     RunEndedError,
     RunFacts,
+    iso,
     records_of,
 )
 from singer_calls.deliver.machine import Machine, Process
@@ -257,8 +257,3 @@ class MemoryLedger:
             yield
             if commits:
                 self._store.interrupt("after", self.run)
-
-
-def iso(moment: int) -> str:
-    """A moment in words: UTC, to the second."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -53,7 +53,7 @@ class Database:
                 if version is None:
                     make_tables(self.engine)
                 elif version < FORMAT:
-                    migrate(self.engine)
+                    migrate(self.engine, url)
             except BaseException:
                 self.close()
                 raise

@@ -28,9 +28,9 @@ from singer_calls.deliver.entries import (
     Row,
     RunEndedError,
     RunFacts,
+    iso,
     records_of,
 )
-from singer_calls.deliver.memory_ledger import iso
 from singer_calls.deliver.sql_calls import Calls
 from singer_calls.deliver.sql_database import Database
 from singer_calls.deliver.sql_errors import explained

@@ -52,8 +52,12 @@ _POINTED = {
 _WITHOUT_POINT = "rtrim(rtrim({0}, '0'), '.')"
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, url: str) -> None:
     """Bring a ledger of the first format to this one.
+
+    Args:
+        engine: On the ledger.
+        url: As it was given: the first format kept its locks beside a symlink.
 
     Raises:
         LedgerError: One of its runs still lives; nothing was changed.
@@ -65,7 +69,7 @@ def migrate(engine: Engine) -> None:
             connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
         if connection.execute(sa.select(VERSION.c.version)).scalar() != 1:
             return  # another run has done it meanwhile
-        _refuse_living(connection, engine)
+        _refuse_living(connection, url)
         if engine.dialect.name == "sqlite":
             _copy(Path(str(engine.url.database)))
         for table in ("call_ledger", "call_ledger_runs"):
@@ -76,10 +80,15 @@ def migrate(engine: Engine) -> None:
         _move_calls(connection)
 
 
-def _refuse_living(connection: Connection, engine: Engine) -> None:
-    if engine.dialect.name == "sqlite":
-        file = Path(str(engine.url.database))
-        lives = any(map(_is_held, file.parent.glob(f"{_literal(file.name)}.run-*.lock")))
+def _refuse_living(connection: Connection, url: str) -> None:
+    if connection.dialect.name == "sqlite":
+        named = Path(str(sa.engine.make_url(url).database))
+        locks = [
+            lock
+            for file in {named.absolute(), named.resolve()}
+            for lock in file.parent.glob(f"{_literal(file.name)}.run-*.lock")
+        ]
+        lives = any(map(_is_held, locks))
     else:
         held = connection.exec_driver_sql(
             "SELECT count(*) FROM pg_locks JOIN call_ledger_runs ON id = CAST(objid AS bigint) "

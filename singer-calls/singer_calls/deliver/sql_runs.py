@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import SENDING, RunFacts
+from singer_calls.deliver.entries import SENDING, RunFacts, iso
 from singer_calls.deliver.machine import Machine, Process
-from singer_calls.deliver.memory_ledger import iso
 from singer_calls.deliver.sql_database import Database, now
 from singer_calls.deliver.sql_tables import CALLS, RUNS, STANDING
 from singer_calls.deliver.transitions import left
