@@ -32,13 +32,30 @@ def test_a_state_is_true_only_when_all_calls_before_it_are_settled(events, data)
         elif event == "take" and (value := mark.take()):
             out.append(value["n"])
             assert all(number >= value["n"] for number in open_calls)
-        assert mark.pending == len(open_calls)
     assert out == sorted(out)
     for number in open_calls:
         mark.settle(number)
     last = mark.take()
     if states:
         assert (last["n"] if last else out[-1]) == states[-1]
+
+
+@given(order=st.permutations(range(8)), stop=st.integers(0, 7))
+def test_no_state_behind_a_call_that_is_not_settled_is_ever_true(order, stop):
+    """Pending calls hold the bookmark before them, whatever settles when, and cost no memory."""
+    mark = Watermark()
+    for n in range(8):
+        mark.state({"n": n})
+        mark.open()
+    mark.state({"n": 8})
+    for number in order:
+        mark.stop_at(number) if number == stop else mark.settle(number)
+    for number in range(8, 100):
+        mark.open()
+        mark.settle(number)
+        mark.state({"n": number + 1})
+    assert (mark.take() or {"n": 0})["n"] == stop
+    assert len(mark._settled) + len(mark._waiting) <= 8
 
 
 def test_an_empty_state_erases_nothing():

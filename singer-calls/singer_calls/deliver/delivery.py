@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from singer_calls.deliver.entries import is_storable
+from singer_calls.deliver.identity import NOBODY, Account, Identity
 from singer_calls.deliver.outcome import InvalidCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 KEY_LIMIT = 512  # characters; every database can index that
+FINGERPRINT_RULE = 1  # how fingerprints are made; those of another rule say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,24 +22,27 @@ class Delivery:
     """One call, ready to be sent.
 
     Attributes:
+        account: Where its key is unique. Account and key together are the ledger's key.
         key: The call's own key at the destination (its session id, its external unique id).
-        scope: Where that key is unique: the destination's address and its account or campaign.
-            Key and scope together are the ledger's key.
         url: The full URL of the POST.
         body: The bytes of the POST.
         headers: Headers of this call, ``Content-Type`` at least. Credentials are not here but in
-            ``CallSink.session_headers``.
+            ``Destination.headers``.
         make_body: Makes the body right before each attempt, in a thread, where it can't be made
             before: a URL in it is signed, for so long from then on. Raises InvalidCallError for
             this call, PluginError for all.
+        identity: Who the call is, whatever its key.
+        fingerprint: Of its content, see ``fingerprint``.
     """
 
+    account: Account
     key: str
-    scope: str
     url: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     make_body: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
+    identity: Identity = NOBODY
+    fingerprint: bytes = b""
 
     def __post_init__(self) -> None:
         """Refuse a key that no ledger can hold.
@@ -48,6 +54,24 @@ class Delivery:
             raise InvalidCallError(f"the call's key must be at most {KEY_LIMIT} characters long")
         if not is_storable(self.key):
             raise InvalidCallError("the call's key has a NUL or half of a surrogate pair in it")
+
+
+def fingerprint(values: Iterable[str], identity: Identity = NOBODY) -> bytes:
+    """A call's content in 16 bytes: the rule's number, then a hash of its canonical values.
+
+    Args:
+        values: Names and values in a fixed order, without phone numbers: a hash over few possible
+            numbers leads back to them.
+        identity: Stands for the numbers: a refused call whose caller is corrected is another one.
+    """
+    marks = (identity.moment, identity.caller, identity.called, identity.rule)
+    text = "\0".join([*values, *map(str, marks)]).encode(errors="surrogatepass")
+    return bytes([FINGERPRINT_RULE]) + hashlib.blake2b(text, digest_size=15).digest()
+
+
+def is_changed(known: bytes, new: bytes) -> bool:
+    """Whether two fingerprints of one rule differ."""
+    return known[:1] == new[:1] and known != new
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ STATES = (SENDING, WAITING, UNKNOWN, ACCEPTED, DUPLICATE, REJECTED, CLOSED)
 DELIVERED = frozenset({ACCEPTED, DUPLICATE})
 WAITS = frozenset({UNKNOWN, REJECTED})  # for a person
 BINDING = DELIVERED | {SENDING, UNKNOWN}  # the vendor may have processed it
+CAMPAIGN, PERSON = "campaign", "person"  # remedies, see ``Row``
 UNMARKED = 0  # the rule of a row that the first format wrote: known by its key alone
 
 
@@ -132,8 +133,8 @@ class Lookup:
 
     Attributes:
         identity: To find a twin by.
-        same_key: Whether a twin may have the same key in another account (impact.com: one key
-            counts in two programs of one origin; at Invoca a network's keys are one space).
+        same_key: Whether a twin may have the same key in another account; False where the vendor
+            keeps the keys of all campaigns in one space.
     """
 
     account: Account
@@ -269,6 +270,7 @@ class Known:
         newest: When the newest of them took place, UTC, ISO 8601; None when no moment is known.
         unmarked: Rows without marks (of the first format); counting ends likewise.
         records: Rows of records that never became a delivery, see ``Refuse``, and still wait.
+        empty: Whether there is no row of any call.
     """
 
     place: str
@@ -276,6 +278,7 @@ class Known:
     newest: str | None
     unmarked: int = 0
     records: int = 0
+    empty: bool = False
 
 
 class Ledger(Protocol):

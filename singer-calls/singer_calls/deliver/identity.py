@@ -25,7 +25,7 @@ class Account:
     """Where a vendor counts keys as unique.
 
     Attributes:
-        vendor: ``impact``, ``invoca``.
+        vendor: A short name.
         origin: Scheme and host in lower case, the port only when it is not the scheme's own.
         campaign: The campaign at the vendor, as text.
     """
@@ -36,7 +36,7 @@ class Account:
 
 
 def origin_of(url: str) -> str:
-    """The origin of an address: ``HTTPS://Invoca.NET:443/x`` is ``https://invoca.net``."""
+    """The origin of an address: ``HTTPS://Vendor.NET:443/x`` is ``https://vendor.net``."""
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
     host = f"[{host}]" if ":" in host else host

@@ -1,103 +1,67 @@
-"""Which runs are alive: a lock that the operating system or the database drops when one dies."""
+"""This run's proof of life, and what may not be done without it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+import time
+from typing import TYPE_CHECKING
 
-import filelock
-import sqlalchemy as sa
+from singer_calls.deliver.entries import RunEndedError
+from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Engine
+    from collections.abc import Callable
 
-_LOCK_CLASS = 0x63616C6C  # "call": keeps our PostgreSQL advisory locks apart from others'
+    from singer_calls.deliver.entries import Ledger
+    from singer_calls.deliver.group_commit import Worker
 
-
-class Lease(Protocol):
-    """Proof of life of the runs that share a ledger."""
-
-    def hold(self, run: int) -> None:
-        """Be alive as this run until ``release`` or death."""
-
-    def is_gone(self, run: int) -> bool:
-        """True when that run has died or ended; it can't come back."""
-
-    def release(self) -> None:
-        """Be gone."""
+_BEATS = 6  # in the time after which another run may end this one
 
 
-class FileLease:
-    """One lock file per run beside a SQLite ledger; the system drops the lock at death.
+def boot_seconds() -> float:
+    """Seconds of a clock that nobody sets, and that goes on while the machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class Lease:
+    """Beats while the run lives, and knows since when no beat was confirmed.
 
     Args:
-        database: Path of the ledger's file.
+        ledger: Whose run lives.
+        worker: Where a beat waits for the database.
+        margin: Seconds before the expiry from which on nothing is sent: the longest request.
+        clock: Seconds; goes on while the machine sleeps.
     """
 
-    def __init__(self, database: str) -> None:
-        self._database = database
-        self._mine: filelock.FileLock | None = None
+    def __init__(
+        self, ledger: Ledger, worker: Worker, margin: float, clock: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._worker = worker
+        self._margin = margin
+        self._clock = clock
+        self._beaten = clock()
 
-    def _lock(self, run: int) -> filelock.FileLock:
-        return filelock.FileLock(f"{self._database}.run-{run}.lock", blocking=False, mode=0o600)
+    def may_send(self) -> bool:
+        """Whether no other run can take this one for dead before a request of now has ended."""
+        return self._clock() - self._beaten < self._ledger.expiry - self._margin
 
-    def hold(self, run: int) -> None:
-        """Be alive as this run until ``release`` or death."""
-        self._mine = self._lock(run)
-        self._mine.acquire()
+    async def keep(self) -> None:
+        """Beat until cancelled.
 
-    def is_gone(self, run: int) -> bool:
-        """True when nobody holds that run's lock."""
-        lock = self._lock(run)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            return False
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
-        return True
-
-    def release(self) -> None:
-        """Be gone."""
-        if self._mine is not None:
-            self._mine.release()
-            Path(self._mine.lock_file).unlink(missing_ok=True)
-            self._mine = None
-
-
-class SessionLease:
-    """A PostgreSQL advisory lock per run, held by one session; the server drops it with it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._session: Connection | None = None
-
-    def _try(self, session: Connection, run: int) -> bool:
-        lock = sa.func.pg_try_advisory_lock(_LOCK_CLASS, run)
-        return bool(session.execute(sa.select(lock)).scalar())
-
-    def hold(self, run: int) -> None:
-        """Be alive as this run until ``release`` or death."""
-        self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        self._try(self._session, run)
-
-    def is_gone(self, run: int) -> bool:
-        """True when no session holds that run's lock."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-            gone = self._try(session, run)
-            if gone:
-                session.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK_CLASS, run)))
-            return gone
-
-    def release(self) -> None:
-        """Be gone."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-
-def lease_for(engine: Engine) -> Lease:
-    """The lease that fits the ledger's database."""
-    if engine.dialect.name == "sqlite":
-        return FileLease(str(engine.url.database))
-    return SessionLease(engine)
+        Raises:
+            RunEndedError: The run was ended by another, or could not beat in time.
+        """
+        while True:
+            await asyncio.sleep(self._ledger.expiry / _BEATS)
+            began = self._clock()
+            try:
+                alive = await self._worker.do(self._ledger.beat)
+            except PluginError:  # the database is away: as long as the lease lasts
+                if not self.may_send():
+                    raise
+                continue
+            if not alive:
+                raise RunEndedError
+            self._beaten = began

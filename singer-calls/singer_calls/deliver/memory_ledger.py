@@ -142,6 +142,7 @@ class MemoryLedger:
                 calls=min(len(delivered), KNOWN_LIMIT),
                 newest=iso(max(moments)) if moments else None,
                 unmarked=min(sum(row.unmarked for row in rows), KNOWN_LIMIT),
+                empty=not self._store.rows,
                 records=sum(
                     row.account == records_of(self._facts.target) and row.state in WAITS
                     for row in self._store.rows.values()

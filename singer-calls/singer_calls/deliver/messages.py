@@ -8,11 +8,26 @@ from typing import Any
 import msgspec
 import simplejson
 
-_fast = msgspec.json.Decoder(float_hook=Decimal).decode
+_LONGEST = 40  # digits of a whole number that is written out: more are no id
+
+
+def _number(text: str) -> int | Decimal:
+    """A JSON number with a point or an exponent: 5, 5.0 and 5e0 are one number."""
+    number = Decimal(text)
+    short = number.is_finite() and number.adjusted() < _LONGEST
+    return int(number) if short and number == number.to_integral_value() else number
+
+
+def _whole(text: str) -> int | Decimal:
+    """A JSON number without a point; Python refuses to make an int of thousands of digits."""
+    return int(text) if len(text) <= _LONGEST else Decimal(text)
+
+
+_fast = msgspec.json.Decoder(float_hook=_number).decode
 
 
 def decode(line: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
-    """One line; numbers with a point become ``Decimal``.
+    """One line; numbers that are not whole become ``Decimal``, whole ones ``int``.
 
     Raises:
         ValueError: It is not JSON.
@@ -24,7 +39,23 @@ def decode(line: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
     except (msgspec.DecodeError, UnicodeDecodeError):
         # Taps also write NaN and halves of surrogate pairs, which msgspec refuses: one such value
         # must cost its call, not the run.
-        return simplejson.loads(line, use_decimal=True, allow_nan=True)
+        return _slow(line, parse_float=_number)
+
+
+def decode_exactly(line: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
+    """One line with its numbers as they are written: 5.0 stays 5.0.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    return _slow(line, parse_float=Decimal)
+
+
+def _slow(line: bytes | str, **numbers: Any) -> Any:  # noqa: ANN401
+    try:
+        return simplejson.loads(line, parse_int=_whole, allow_nan=True, **numbers)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def encode(message: object) -> str:

@@ -3,7 +3,7 @@
     Outcome
     ├─ Accepted      the vendor took it
     ├─ Duplicate     the vendor already had it
-    ├─ Known         our ledger already had it: not sent at all
+    ├─ AlreadyDelivered  our ledger already had it: not sent at all
     ├─ Rejected      the vendor, or our own check, says this call can never be taken as it is
     ├─ Unknown       the vendor may have processed it: policy decides (on_unknown_outcome)
     ├─ Pending       may not be sent yet: not settled, the STATE waits before it
@@ -87,7 +87,7 @@ class Duplicate(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Outcome):
+class AlreadyDelivered(Outcome):
     """Delivered by an earlier run, or earlier in this one; vendors can't change it afterwards.
 
     Attributes:
@@ -107,6 +107,7 @@ class Rejected(Outcome):
         fields: Every parameter that the vendor names, ``field`` among them.
         words: The vendor's own words, for the file of what is set aside (it holds the call
             anyway) and never for a log.
+        earlier: True when it was refused before for the same, and set aside then.
         campaign: True when the vendor refuses the call's campaign, whatever the call: it may be
             opened there, so the refusal holds for this run only.
     """
@@ -116,6 +117,7 @@ class Rejected(Outcome):
     fields: tuple[str, ...] = ()
     words: str = dataclasses.field(default="", repr=False)
     campaign: bool = False
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,13 @@ class Unknown(Outcome):
 
 @dataclass(frozen=True, slots=True)
 class Pending(Outcome):
-    """May not be sent yet; the next run reads the call again."""
+    """May not be sent yet; the next run reads the call again.
+
+    Attributes:
+        field: The parameter that says so.
+    """
+
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import selectors
 import sys
 from collections import Counter
 from typing import IO, TYPE_CHECKING, Any
 
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
+from typing_extensions import override
 
 from singer_calls.deliver.messages import decode
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+_CHUNK_BYTES = 1 << 18
 _OBJECTS = {"schema", "properties", "record", "value"}
 
 
@@ -25,30 +29,89 @@ class StopReading(Exception):  # noqa: N818 - like StopIteration: the end, not a
     """Read no further, as if the input had ended."""
 
 
+class Wake:
+    """Ends a wait for input; ``set`` may be called from any thread and from a signal handler."""
+
+    def __init__(self) -> None:
+        self.reads, self._writes = os.pipe()
+        os.set_blocking(self._writes, False)
+        self._set = False
+
+    def is_set(self) -> bool:
+        """Whether someone did."""
+        return self._set
+
+    def set(self) -> None:
+        """Wake whoever waits, now or later."""
+        if not self._set:
+            self._set = True
+            os.write(self._writes, b"!")
+
+    def close(self) -> None:
+        """Give the pipe back."""
+        self._set = True
+        os.close(self.reads)
+        os.close(self._writes)
+
+
+def lines(source: IO[Any], wake: Wake) -> Iterator[bytes | str]:
+    """The lines of a stream, until it ends or someone wakes us."""
+    try:
+        descriptor = source.fileno()
+        poll = selectors.PollSelector  # type: ignore[attr-defined,unused-ignore]
+    except (AttributeError, OSError, ValueError):  # no file of the system, or no poll
+        for line in source:
+            if wake.is_set():
+                return
+            yield line
+        return
+    with poll() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        selector.register(wake.reads, selectors.EVENT_READ)
+        rest: list[bytes] = []
+        while not wake.is_set():
+            selector.select()
+            if wake.is_set():
+                return
+            chunk = os.read(descriptor, _CHUNK_BYTES)
+            first, newline, more = chunk.partition(b"\n")
+            rest.append(first)
+            if chunk and not newline:
+                continue
+            yield b"".join(rest)
+            if not chunk:
+                return
+            *whole, last = more.split(b"\n")
+            for line in whole:
+                if wake.is_set():
+                    return
+                yield line
+            rest = [last]
+
+
 class CallReader(GenericSingerReader[bytes]):
-    """Reads messages line by line from a binary or text stream."""
+    """Reads messages line by line from a binary or text stream.
+
+    Attributes:
+        wake: Ends the reading.
+        line: The line whose message is being handled.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting = False
-        self._stop = False
-        self._line = 0
+        self.wake = Wake()
+        self.line = b""
+        self._number = 0
 
     @property
+    @override
     def default_input(self) -> IO[bytes]:
         """Standard input, as bytes: its encoding is ours to judge."""
+        if sys.stdin is None:
+            raise InputError("Standard input is closed: pipe a tap into it, or name an --input.")
         return sys.stdin.buffer
 
-    def stop(self) -> None:
-        """End the reading; to be called from a signal handler, in the reading thread.
-
-        Raises:
-            StopReading: When the reader waits for input; caught by ``process_lines``.
-        """
-        self._stop = True
-        if self._waiting:
-            raise StopReading
-
+    @override
     def process_lines(
         self,
         file_input: IO[bytes] | None,
@@ -66,31 +129,24 @@ class CallReader(GenericSingerReader[bytes]):
         source = getattr(source, "buffer", source)
         counts: Counter[str] = Counter()
         try:
-            while not self._stop and (line := self._next(source)):
-                self._line += 1
+            for line in lines(source, self.wake):
+                self._number += 1
                 if not line.strip():
                     continue
-                message = self.deserialize_json(line)
+                self.line = line if isinstance(line, bytes) else line.encode()
+                message = self.deserialize_json(self.line)
                 kind = message.get("type")
                 if (callback := callbacks.get(str(kind))) is None:
-                    raise InputError(f"Line {self._line} of the input is no Singer message.")
+                    raise InputError(f"Line {self._number} of the input is no Singer message.")
                 callback(message)
                 counts[str(kind)] += 1
         except StopReading:
             pass
         return counts
 
-    def _next(self, source: IO[Any]) -> Any:  # noqa: ANN401 - bytes, or str from a text stream
-        self._waiting = True
-        try:
-            if self._stop:  # a signal came just before
-                raise StopReading
-            return source.readline()
-        finally:
-            self._waiting = False
-
+    @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        """One line as a message; numbers with a point become ``Decimal``.
+        """One line as a message; numbers that are not whole become ``Decimal``.
 
         Raises:
             InputError: The line is not a JSON object.
@@ -101,12 +157,13 @@ class CallReader(GenericSingerReader[bytes]):
             message = None
         if not isinstance(message, dict):
             raise InputError(
-                f"Line {self._line} of the input is not a JSON object: the tap broke off or wrote "
-                "something else to standard output. Nothing after it was read; run again."
+                f"Line {self._number} of the input is not a JSON object: the tap broke off or "
+                "wrote something else to standard output. Nothing after it was read; run again."
             )
         return message
 
     @staticmethod
+    @override
     def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
         """Check that a message, or the schema in one, has its parts, and objects where due.
 

@@ -100,6 +100,7 @@ class SqlLedger:
                 newest=None if moment is None else iso(moment),
                 unmarked=_count(connection, theirs & IS_UNMARKED),
                 records=_count(connection, waiting),
+                empty=connection.execute(sa.select(CALLS.c.key).limit(1)).first() is None,
             )
 
     def who(self, run: int) -> str:

@@ -176,7 +176,7 @@ def account_of(scope: str, target: str) -> Account:
 
     Args:
         scope: Such as ``https://Host:443/path campaign 7``.
-        target: The plugin that wrote it, such as ``target-impact-calls``.
+        target: The plugin that wrote it, by its name.
     """
     named = _TARGET.fullmatch(target)
     vendor = named["vendor"] if named else target

@@ -8,13 +8,12 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from singer_sdk import metrics
-
 from singer_calls.deliver.outcome import (
     Accepted,
+    AlreadyDelivered,
     Duplicate,
-    Known,
     Outcome,
+    Pending,
     Rejected,
     Unknown,
 )
@@ -23,13 +22,18 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
+    from singer_calls.deliver.identity import Account
+
+_REASONS = 10  # shown at the end
+
 
 class CallMetric(enum.StrEnum):
     """What is counted, in the order of the summary line.
 
     ``duplicate`` was refused by the vendor as known to it; ``unchanged`` and ``changed`` were not
-    sent because the ledger has them as delivered; ``still_held`` was held by an earlier run;
-    ``would_send`` counts in a dry run only.
+    sent because the ledger has them as delivered; ``still_rejected`` and ``still_held`` were set
+    aside before, for the same, and are not filed again; ``pending`` may not be sent yet, and STATE
+    waits before it; ``would_send`` counts in a dry run only.
     """
 
     READ = "read"
@@ -39,24 +43,35 @@ class CallMetric(enum.StrEnum):
     UNCHANGED = "unchanged"
     CHANGED = "changed"
     REJECTED = "rejected"
+    STILL_REJECTED = "still_rejected"
     HELD = "held"
     STILL_HELD = "still_held"
+    PENDING = "pending"
     WOULD_SEND = "would_send"
+
+
+# By outcome: the plain case, and the one that was set aside before or has changed since.
+_METRICS = {
+    Accepted: (CallMetric.ACCEPTED, CallMetric.ACCEPTED),
+    Duplicate: (CallMetric.DUPLICATE, CallMetric.DUPLICATE),
+    AlreadyDelivered: (CallMetric.UNCHANGED, CallMetric.CHANGED),
+    Rejected: (CallMetric.REJECTED, CallMetric.STILL_REJECTED),
+    Unknown: (CallMetric.HELD, CallMetric.STILL_HELD),
+    Pending: (CallMetric.PENDING, CallMetric.PENDING),
+}
+_RARE = {CallMetric.WOULD_SEND}  # shown only where they are
+
+
+def _day() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def metric_of(outcome: Outcome) -> CallMetric:
     """Under which name a settled call is counted."""
-    match outcome:
-        case Accepted():
-            return CallMetric.ACCEPTED
-        case Duplicate():
-            return CallMetric.DUPLICATE
-        case Known(changed=changed):
-            return CallMetric.CHANGED if changed else CallMetric.UNCHANGED
-        case Unknown(earlier=earlier):
-            return CallMetric.STILL_HELD if earlier else CallMetric.HELD
-        case _:
-            return CallMetric.REJECTED
+    kind = next(cls for cls in type(outcome).__mro__ if cls in _METRICS)
+    plain, special = _METRICS[kind]
+    flagged = getattr(outcome, "earlier", False) or getattr(outcome, "changed", False)
+    return special if flagged else plain
 
 
 class Summary:
@@ -72,38 +87,35 @@ class Summary:
         self._lock = threading.Lock()
         self._counts: Counter[CallMetric] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._by_account: Counter[tuple[Account, str, CallMetric]] = Counter()
 
     def add(self, metric: CallMetric) -> None:
         """Count one."""
         with self._lock:
             self._counts[metric] += 1
 
-    def settle(self, outcome: Outcome) -> None:
-        """Count a settled call, and why it was set aside if it was."""
+    def settle(self, outcome: Outcome, account: Account | None = None) -> None:
+        """Count an outcome, and why its call was set aside or waits.
+
+        Args:
+            outcome: Of the call.
+            account: Where it went, if it is known.
+        """
         with self._lock:
-            self._counts[metric_of(outcome)] += 1
-            if isinstance(outcome, Rejected):
-                named = f"{outcome.field}: {outcome.reason}" if outcome.field else outcome.reason
-                self._reasons[named] += 1
-            elif isinstance(outcome, Unknown):
-                self._reasons[outcome.reason] += 1
+            metric = metric_of(outcome)
+            self._counts[metric] += 1
+            if account is not None:
+                self._by_account[account, _day(), metric] += 1
+            if isinstance(outcome, Rejected | Unknown) and not outcome.earlier:
+                field = outcome.field if isinstance(outcome, Rejected) else None
+                named = f"{field}: {outcome.reason}" if field else outcome.reason
+                self._reasons[f"set aside: {named}"] += 1
+            elif isinstance(outcome, Pending):
+                self._reasons[f"not sent yet: {outcome.reason}"] += 1
 
     def count(self, metric: CallMetric) -> int:
         """How many so far."""
         return self._counts[metric]
-
-    @property
-    def set_aside_percent(self) -> float:
-        """Rejected and newly held calls, in percent of all calls with an outcome."""
-        with self._lock:
-            aside = self._counts[CallMetric.REJECTED] + self._counts[CallMetric.HELD]
-            return 100 * aside / max(1, self._settled())
-
-    @property
-    def settled(self) -> int:
-        """Calls with an outcome."""
-        with self._lock:
-            return self._settled()
 
     def _settled(self) -> int:
         outcomes = [m for m in CallMetric if m not in {CallMetric.READ, CallMetric.FILTERED}]
@@ -116,24 +128,30 @@ class Summary:
             counts = " ".join(
                 f"{metric.value}={self._counts[metric]}"
                 for metric in CallMetric
-                if metric is not CallMetric.WOULD_SEND or self._counts[metric]
+                if metric not in _RARE or self._counts[metric]
             )
             return f"{counts} calls_per_second={self._settled() / seconds:.0f}"
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts that are not zero, by name."""
+        with self._lock:
+            return {metric.value: n for metric, n in self._counts.items() if n}
+
+    @property
+    def by_account(self) -> dict[str, dict[str, dict[str, int]]]:
+        """The counts by account, UTC day and name, for the run's row in the ledger."""
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        with self._lock:
+            for (account, day, metric), count in self._by_account.items():
+                name = f"{account.vendor} {account.origin} {account.campaign}"
+                found.setdefault(name, {}).setdefault(day, {})[metric.value] = count
+        return found
+
     def log(self, logger: logging.Logger) -> None:
-        """The end of the run: the counts, the reasons, and the counts as SDK metrics."""
+        """The end of the run: the counts, and the ten most frequent reasons."""
         logger.info("Summary: %s", self.line())
-        for reason, count in self._reasons.most_common(10):
-            logger.warning("%d calls set aside: %s", count, reason)
-        points = metrics.get_metrics_logger()
-        for metric in CallMetric:
-            if self._counts[metric]:
-                name: metrics.Metric = _Named(f"calls_{metric.value}")  # type: ignore[assignment]
-                metrics.log(points, metrics.Point("counter", name, self._counts[metric]))
-
-
-class _Named:
-    """A metric of ours where the SDK expects one of its own enumeration."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
+        for reason, count in self._reasons.most_common(_REASONS):
+            logger.warning("%d calls %s", count, reason)
+        if (more := len(self._reasons) - _REASONS) > 0:
+            logger.warning("%d more reasons: see the files of rejected calls.", more)

@@ -26,6 +26,7 @@ class Watermark:
         self._settled: set[int] = set()
         self._waiting: deque[tuple[int, State]] = deque()
         self._true: State | None = None
+        self._stop: int | None = None
 
     def open(self) -> int:
         """Number the next call."""
@@ -36,11 +37,22 @@ class Watermark:
     def settle(self, number: int) -> None:
         """The call is done with."""
         with self._lock:
+            if self._stop is not None and number > self._stop:
+                return
             self._settled.add(number)
             while self._low in self._settled:
                 self._settled.remove(self._low)
                 self._low += 1
             self._advance()
+
+    def stop_at(self, number: int) -> None:
+        """This call is not settled by this run: no STATE behind it will be true."""
+        with self._lock:
+            if self._stop is None or number < self._stop:
+                self._stop = number
+                self._settled = {one for one in self._settled if one < number}
+                while self._waiting and self._waiting[-1][0] > number:
+                    self._waiting.pop()
 
     def state(self, value: State) -> None:
         """A STATE of the tap: true once every call opened before is settled.
@@ -50,6 +62,8 @@ class Watermark:
         if not value:
             return
         with self._lock:
+            if self._stop is not None and self._opened > self._stop:
+                return
             if self._waiting and self._waiting[-1][0] == self._opened:
                 self._waiting.pop()
             self._waiting.append((self._opened, value))
@@ -60,12 +74,6 @@ class Watermark:
         with self._lock:
             value, self._true = self._true, None
             return value
-
-    @property
-    def pending(self) -> int:
-        """Calls opened and not settled."""
-        with self._lock:
-            return self._opened - self._low - len(self._settled)
 
     def _advance(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._low:

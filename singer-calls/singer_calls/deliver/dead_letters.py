@@ -1,0 +1,358 @@
+"""Calls set aside, as Singer streams that a target can read again after a fix.
+
+Each run has up to two files in ``rejected_path``, mode 0600, made when first needed:
+
+    <target>-<UTC start>.singer.jsonl         rejected calls
+    <target>-<UTC start>.held.singer.jsonl    calls whose outcome is unknown
+
+They hold the SCHEMA messages and the RECORD messages of the tap as they came, unmapped. Beside the
+``record`` of each message, where no field of a record can be, stands our mark:
+
+    "set_aside": {"target", "account": {"vendor", "origin", "campaign"}, "key", "attempt",
+                  "outcome", "reason", "field", "fields", "status", "words", "time"}
+
+Replaying a file is a person's decision about the outcome that it was written for: its mark is the
+licence to send that call once more, if the ledger still says that outcome of that attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from singer_calls.deliver.identity import Account
+from singer_calls.deliver.messages import decode, encode
+from singer_calls.deliver.outcome import Outcome, Rejected, Unknown
+from singer_calls.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MARK = "set_aside"
+WORDS_LIMIT = 2048  # characters of the vendor's own words
+_RULE = 1  # how contents are hashed
+
+# The first form wrote its mark into the record, and declared it in SCHEMA, word for word:
+_OLD_MARK = "rejected"
+_OLD_SAYS = "Why this call was set aside; removed again when the file is replayed."
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """What a replayed file says of a call.
+
+    Attributes:
+        outcome: ``rejected`` or ``unknown``: the one that the file was written for.
+        account: Where the call was sent, None when it never became a delivery.
+        key: Its key there.
+        attempt: The attempt that ended so, 0 when there was none.
+    """
+
+    outcome: str
+    account: Account | None = None
+    key: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A record as the tap sent it, and the SCHEMA message it belongs to.
+
+    Attributes:
+        schema: The tap's SCHEMA message.
+        message: The tap's RECORD message, without our mark.
+        line: The RECORD message as it came, when its bytes are at hand.
+        licence: What a file of ours says of it, None for a record of a tap.
+    """
+
+    schema: Mapping[str, Any]
+    message: Mapping[str, Any]
+    line: bytes = field(default=b"", repr=False)
+    licence: Licence | None = None
+
+    @property
+    def name(self) -> str:
+        """Which record it is: its stream and a hash of its key properties, else of its content."""
+        record = self.message["record"]
+        properties: Sequence[str] = self.schema.get("key_properties") or ()
+        values = [record.get(name) for name in properties]
+        told = values if values and None not in values else _content(record)
+        return f"{self.message['stream'][:100]}/{_hash(told).hex()}"
+
+    def fingerprint(self, outcome: Outcome) -> bytes:
+        """Of its content and of why it is refused, 16 bytes, the rule's number first."""
+        why = [outcome.reason, getattr(outcome, "field", None)]
+        return bytes([_RULE]) + _hash([_content(self.message["record"]), why])
+
+
+def _content(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted((name, value) for name, value in record.items() if not name.startswith("_sdc_"))
+
+
+def _hash(value: object) -> bytes:
+    return hashlib.blake2b(encode(value).encode(), digest_size=15).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A call for one of the files.
+
+    Attributes:
+        source: As the tap sent it.
+        outcome: ``Rejected`` or ``Unknown``.
+        attempt: The ledger's number of the attempt, 0 when there was none.
+        account: Where it was to be sent, None when it never became a delivery.
+        key: Its key there.
+    """
+
+    source: SourceRecord
+    outcome: Outcome
+    attempt: int = 0
+    account: Account | None = None
+    key: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether its outcome is unknown."""
+        return isinstance(self.outcome, Unknown)
+
+
+class DeadLetterFile:
+    """One file of calls set aside; no file before the first call.
+
+    Args:
+        folder: ``rejected_path``.
+        name: File name without its ending.
+        target: The plugin's name, for the marks.
+        ending: Of the file's name.
+    """
+
+    def __init__(self, folder: str, name: str, target: str, ending: str = ".singer.jsonl") -> None:
+        self._folder = Path(folder)
+        self._name = name
+        self._target = target
+        self._ending = ending
+        self._descriptor: int | None = None
+        self._streams: dict[str, Mapping[str, Any]] = {}
+        self.path: Path | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The file's name once it exists."""
+        return self.path.name if self.path else None
+
+    def append(self, letters: Iterable[DeadLetter]) -> None:
+        """Write calls, durably.
+
+        Raises:
+            PluginError: The file can't be written; none of these calls is in it then.
+        """
+        try:
+            descriptor = self._open()
+            good = os.lseek(descriptor, 0, os.SEEK_END)
+            seen = dict(self._streams)
+            try:
+                data = b"".join(line for letter in letters for line in self._lines(letter))
+                while data:
+                    data = data[os.write(descriptor, data) :]
+                os.fsync(descriptor)
+            except OSError:
+                self._streams = seen
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, good)
+                raise
+        except OSError as error:
+            raise PluginError(
+                f"The file of rejected calls (rejected_path) can't be written: {error.strerror}"
+            ) from error
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            number = 1
+            while self._descriptor is None:
+                again = f"-{number}" if number > 1 else ""
+                path = self._folder / f"{self._name}{again}{self._ending}"
+                try:
+                    self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+                except FileExistsError:
+                    number += 1
+            self.path = path
+            self._sync_folder()
+        return self._descriptor
+
+    def _sync_folder(self) -> None:
+        if hasattr(os, "O_DIRECTORY"):  # a new file is durable only when its folder is
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _lines(self, letter: DeadLetter) -> Iterable[bytes]:
+        source = letter.source
+        stream = source.message["stream"]
+        if self._streams.get(stream) != source.schema:
+            self._streams[stream] = source.schema
+            yield f"{encode(source.schema)}\n".encode()
+        yield _marked(source, self._mark(letter))
+
+    def _mark(self, letter: DeadLetter) -> dict[str, Any]:
+        account, outcome = letter.account, letter.outcome
+        refused = outcome if isinstance(outcome, Rejected) else Rejected()
+        return {
+            "target": self._target,
+            "account": account
+            and {
+                "vendor": account.vendor,
+                "origin": account.origin,
+                "campaign": account.campaign,
+            },
+            "key": letter.key,
+            "attempt": letter.attempt,
+            "outcome": "unknown" if letter.held else "rejected",
+            "reason": outcome.reason,
+            "field": refused.field,
+            "fields": list(refused.fields),
+            "status": refused.status,
+            "words": refused.words[:WORDS_LIMIT],
+            "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _marked(source: SourceRecord, mark: Mapping[str, Any]) -> bytes:
+    """The RECORD message as it came, with our mark in front; a mark that it had goes."""
+    line = source.line.strip()
+    if source.licence is None and line.startswith(b"{") and line != b"{}":
+        return b'{"%s":%s,%s\n' % (MARK.encode(), encode(mark).encode(), line[1:])
+    return f"{encode({MARK: mark, **source.message})}\n".encode()
+
+
+class DeadLetters:
+    """The two files of one run.
+
+    Args:
+        folder: ``rejected_path``.
+        name: File name without its ending.
+        target: The plugin's name.
+    """
+
+    def __init__(self, folder: str, name: str, target: str) -> None:
+        self.rejected = DeadLetterFile(folder, name, target)
+        self.held = DeadLetterFile(folder, name, target, ".held.singer.jsonl")
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that exist."""
+        return [str(file.path) for file in (self.rejected, self.held) if file.path]
+
+    def file(self, *, held: bool) -> DeadLetterFile:
+        """The file for held calls, or the one for rejected calls."""
+        return self.held if held else self.rejected
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.rejected.close()
+        self.held.close()
+
+
+def read_mark(message: dict[str, Any], target: str) -> Licence | None:
+    """Take our mark out of a RECORD message.
+
+    Args:
+        message: The message, changed in place.
+        target: The plugin that reads it.
+
+    Returns:
+        The licence, None when the message has no mark of ours.
+
+    Raises:
+        PluginError: The file was written by another target.
+    """
+    mark = message.get(MARK)
+    if not isinstance(mark, dict):
+        return None
+    del message[MARK]
+    if mark.get("target") != target:
+        raise PluginError(
+            f"This file of rejected calls was not written by {target}: replay it with the target "
+            "that its file name begins with."
+        )
+    account = mark.get("account")
+    return Licence(
+        outcome=str(mark.get("outcome")),
+        account=Account(
+            vendor=str(account.get("vendor")),
+            origin=str(account.get("origin")),
+            campaign=str(account.get("campaign")),
+        )
+        if isinstance(account, dict)
+        else None,
+        key=str(mark.get("key") or ""),
+        attempt=int(mark.get("attempt") or 0),
+    )
+
+
+def read_old_schema(message: dict[str, Any]) -> bool:
+    """Take the first form's mark out of a SCHEMA message.
+
+    Returns:
+        True when it was there: the stream is of a file that the first form wrote.
+    """
+    properties = message.get("schema", {}).get("properties")
+    declared = properties.get(_OLD_MARK) if isinstance(properties, dict) else None
+    ours = isinstance(declared, dict) and declared.get("description") == _OLD_SAYS
+    if ours:
+        message["schema"] = {
+            **message["schema"],
+            "properties": {n: value for n, value in properties.items() if n != _OLD_MARK},
+        }
+    return ours
+
+
+def read_old_record(message: dict[str, Any]) -> Licence | None:
+    """Take the first form's mark out of a RECORD message of such a stream.
+
+    Raises:
+        PluginError: The call's outcome is unknown, and the file does not say of which attempt.
+    """
+    record = message["record"]
+    mark = record.pop(_OLD_MARK, None)
+    if not isinstance(mark, dict):
+        return None
+    if mark.get("outcome") != "rejected":
+        raise PluginError(
+            "This file holds calls of unknown outcome and was written by release 0.1, which did "
+            "not note the attempt: see at the vendor what became of each call, then say so with "
+            "call-ledger resolve; what is released is sent when the tap gives it again."
+        )
+    return Licence("rejected")
+
+
+def signs_of_earlier_runs(folder: str, target: str, origin: str) -> str:
+    """What shows that this target delivered to this vendor before; "" when nothing does.
+
+    Args:
+        folder: ``rejected_path``.
+        target: The plugin's name.
+        origin: The vendor's, see ``identity.origin_of``.
+    """
+    for path in sorted(Path(folder).glob(f"{target}-*.singer.jsonl")):
+        with contextlib.suppress(OSError, ValueError), path.open("rb") as lines:
+            for line in lines:
+                mark = decode(line).get(MARK) or {}
+                account = mark.get("account") or {}
+                if mark.get("target") == target and account.get("origin") == origin:
+                    return f"{path.name} is of a run that delivered to {origin}"
+    return ""

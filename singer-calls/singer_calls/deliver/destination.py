@@ -1,0 +1,100 @@
+"""Where calls go: a vendor as data and pure functions. It knows nothing of threads or files.
+
+A target's ``destination.py`` says what its vendor's account, headers and request are; ``call.py``
+has the parameters, ``responses.py`` the answers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_calls.deliver.identity import NOBODY, Account, Identity, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from singer_calls.deliver.delivery import Answer, Delivery
+    from singer_calls.deliver.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is known of a call that can't be rendered.
+
+    Attributes:
+        account: Where its key is unique.
+        key: The call's key there.
+        identity: Its moment, as far as it can be read.
+    """
+
+    account: Account
+    key: str
+    identity: Identity = NOBODY
+
+
+class Destination(ABC):
+    """One vendor that calls are sent to.
+
+    Args:
+        settings: The plugin's.
+
+    Attributes:
+        vendor: Its short name, in the ledger's accounts.
+        path: Where calls are posted, below ``api_url``.
+        key_field: The parameter that holds the call's key.
+        same_key: Whether one key in two campaigns may be two calls; False where the vendor keeps
+            the keys of all campaigns in one space.
+    """
+
+    vendor: ClassVar[str]
+    path: ClassVar[str]
+    key_field: ClassVar[str]
+    same_key: ClassVar[bool]
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+
+    @cached_property
+    def url(self) -> str:
+        """The full URL of the POST."""
+        return str(self.settings["api_url"]).rstrip("/") + self.path
+
+    @cached_property
+    def origin(self) -> str:
+        """Scheme and host of the vendor, in one spelling."""
+        return origin_of(self.url)
+
+    def account(self, campaign: object) -> Account:
+        """The account of a call of this campaign."""
+        return Account(self.vendor, self.origin, str(campaign))
+
+    @abstractmethod
+    def headers(self) -> Mapping[str, str]:
+        """Headers of a request: credentials, ``Accept``. Asked for each request."""
+
+    @abstractmethod
+    def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
+        """The request that delivers this record, and remarks on what was left out or guessed.
+
+        Args:
+            record: As JSON gives it; numbers that are not whole are ``Decimal``, date-times text.
+
+        Raises:
+            NotYetError: The call may not be sent yet.
+            InvalidCallError: The record can't become a call of the vendor.
+        """
+
+    @abstractmethod
+    def place(self, record: Mapping[str, Any]) -> Place:
+        """Which call a record is that can't be rendered.
+
+        Raises:
+            InvalidCallError: Not even that can be read.
+        """
+
+    @abstractmethod
+    def outcome(self, answer: Answer) -> Outcome:
+        """What the vendor's answer says about the call."""
