@@ -231,8 +231,9 @@ def targets(*, plugin: str, on_unknown_outcome: str) -> list[th.Property[Any]]:
             minimum=0,
             maximum=100,
             title="Rejected calls (percent)",
-            description="When more than this percentage of the calls is rejected or held, the "
-            "run fails. Checked from the 100th call on, and at the end.",
+            description="When more than this percentage of the calls tried in this run is newly "
+            "rejected or held, the run fails; of fewer than 100 tried calls as many may be as of "
+            "100, but not all of three or more. Checked in the order of the input. 100: never.",
         ),
         th.Property(
             "on_unknown_outcome",
@@ -252,6 +253,35 @@ def targets(*, plugin: str, on_unknown_outcome: str) -> list[th.Property[Any]]:
             description="SQLAlchemy URL of the ledger, which knows what was sent. SQLite on this "
             "machine by default; a PostgreSQL URL (postgresql+psycopg://...) shares it between "
             "workers. https://docs.sqlalchemy.org/en/20/core/engines.html#database-urls",
+        ),
+        th.Property(
+            "same_call_other_id",
+            th.StringType,
+            allowed_values=["hold", "known", "send"],
+            default="hold",
+            title="On a known call with another id",
+            description="A call that was delivered under another id, as after a new prefix, key "
+            "mapping or campaign: set it aside (hold), count it as delivered under its old id "
+            "(known: so a new id is adopted), or send it (send: where one call counts twice).",
+        ),
+        th.Property(
+            "keep_connections",
+            th.BooleanType,
+            default=False,
+            title="Keep connections",
+            description="Use a connection for one call after the other, which is faster. On a kept "
+            "connection a late or duplicated answer of an earlier call can't be told from the "
+            "answer of the next one: calls may then count as accepted that never arrived. Only "
+            "for a vendor that is reached without proxies and load balancers that do so.",
+        ),
+        th.Property(
+            "allow_empty_ledger",
+            th.BooleanType,
+            default=False,
+            title="Allow an empty ledger",
+            description="Start with an empty ledger although there are signs of earlier runs (the "
+            "tap resumes from a bookmark, or there are files of rejected calls). For one run: "
+            "what was delivered before is not known, and would be sent again.",
         ),
         th.Property(
             "rejected_path",

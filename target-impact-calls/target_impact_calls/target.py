@@ -8,7 +8,7 @@ from singer_sdk import typing as th
 
 from singer_calls import options
 from singer_calls.deliver.target import CallTarget
-from target_impact_calls.sink import ImpactSink
+from target_impact_calls.destination import Impact
 from target_impact_calls.status import REJECT, STATUSES
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class TargetImpactCalls(CallTarget):
 
     name = "target-impact-calls"
     credentials_encoding = "utf-8"  # inside of Basic authentication
-    default_sink_class = ImpactSink
+    destination_class = Impact
+    empty_ledger_is_fatal = True
     config_jsonschema = options.settings(
         [
             th.Property(

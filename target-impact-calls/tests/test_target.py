@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from pathlib import Path
@@ -11,10 +12,10 @@ import yaml
 from singer_sdk.testing import get_target_test_class
 
 from call_sandbox.credentials import IMPACT_PASSWORD
+from call_sandbox.testing import lines, record, schema, state
 from singer_calls.deliver.parameters import markdown
 from target_impact_calls import status
 from target_impact_calls.call import PARAMETERS
-from target_impact_calls.sink import ImpactSink
 from target_impact_calls.target import TargetImpactCalls
 
 PHONE = "+18055550100"
@@ -68,7 +69,8 @@ def test_a_call_goes_out_whole_and_once(run, sandbox):
 def test_a_second_run_sends_nothing_again(run, sandbox):
     """Not even a call that changed: impact.com has no update."""
     run([call(1), call(2)])
-    done = run([call(1), call(2, CallDuration=61), call(3)])
+    third = call(3, EventDate="2026-09-10T23:10:05Z")
+    done = run([call(1), call(2, CallDuration=61), third])
     assert done.code == 0
     assert sandbox.books("impact") == {"call-1": 1, "call-2": 1, "call-3": 1}
 
@@ -134,10 +136,11 @@ def test_two_calls_with_one_id_are_told_from_one_that_comes_twice(run, sandbox):
 
 def test_a_run_that_rejects_too_much_fails_with_all_of_it_set_aside(run, sandbox):
     """Something is wrong with the mapping: the exit code says so, the calls are not lost."""
-    done = run([call(1), call(2, CallerId=""), call(3, CallerId="")])
+    bad = [call(2, CallerId=""), call(3, CallerId="")]
+    done = run([call(1), *bad], max_rejected_percent=1)
     assert (done.code, done.states[-1]) == (1, 3)
     assert len(done.set_aside()) == 2
-    assert "More than 10 % of the calls were rejected" in done.errors[0]
+    assert "More than 1 % of the calls were rejected" in done.errors[0]
     assert sandbox.books("impact") == {"call-1": 1}
 
 
@@ -240,9 +243,12 @@ class TestStandard(get_target_test_class(TargetImpactCalls, config=CONFIG)):
         CONFIG["ledger_url"] = f"sqlite:///{tmp_path}/ledger.db"
         CONFIG["rejected_path"] = str(tmp_path / "rejected")
 
-    def test_default_sink(self):
-        """The calls go where they should."""
-        assert TargetImpactCalls.default_sink_class is ImpactSink
+    def test_target_record_missing_key_property(self):
+        """Here it costs the record, and not the run."""
+        messages = [schema("calls", {}, keys=["id"]), record("calls", {}), state({"n": 1})]
+        TargetImpactCalls(config=CONFIG).listen(io.BytesIO(b"".join(lines(messages))))
+        (file,) = Path(CONFIG["rejected_path"]).iterdir()
+        assert json.loads(file.read_bytes().splitlines()[1])["set_aside"]["field"] == "id"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from singer_calls import options
 from singer_calls.deliver.target import CallTarget
 from singer_calls.recordings import settings
 from target_invoca_calls.call import CAMPAIGN, DIRECTIONS, LANGUAGES
+from target_invoca_calls.destination import Invoca
 from target_invoca_calls.recording import DUPLICATE, FILENAME, PRESIGNED, REJECT
-from target_invoca_calls.sink import InvocaSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,8 @@ class TargetInvocaCalls(CallTarget):
     """Delivers calls to Invoca."""
 
     name = "target-invoca-calls"
-    default_sink_class = InvocaSink
+    destination_class = Invoca
+    empty_ledger_is_fatal = False
     config_jsonschema = options.settings(
         [
             options.secret(

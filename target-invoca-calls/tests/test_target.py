@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,9 @@ import yaml
 from singer_sdk.testing import get_target_test_class
 
 from call_sandbox.credentials import INVOCA_TOKEN
+from call_sandbox.testing import lines, record, schema, state
 from singer_calls.deliver.parameters import markdown
 from target_invoca_calls.call import PARAMETERS
-from target_invoca_calls.sink import InvocaSink
 from target_invoca_calls.target import TargetInvocaCalls
 
 PHONE = "+442079460018"
@@ -23,9 +25,10 @@ CAMPAIGN = "advertiser_campaign_id_from_network"
 
 
 def call(n=1, **parameters):
+    start = datetime(2026, 9, 10, 22, 55, 32, tzinfo=UTC) + timedelta(seconds=61 * (n - 1))
     return {
         "external_call_unique_id": str(n),
-        "start_time": "2026-09-10T22:55:32Z",
+        "start_time": start.isoformat(),
         "destination_phone_number": "+18885551212",
         "calling_phone_number": PHONE,
         "recording_url": f"https://recordings.example/{n}.wav",
@@ -265,6 +268,9 @@ class TestStandard(get_target_test_class(TargetInvocaCalls, config=CONFIG)):
         CONFIG["ledger_url"] = f"sqlite:///{tmp_path}/ledger.db"
         CONFIG["rejected_path"] = str(tmp_path / "rejected")
 
-    def test_default_sink(self):
-        """The calls go where they should."""
-        assert TargetInvocaCalls.default_sink_class is InvocaSink
+    def test_target_record_missing_key_property(self):
+        """Here it costs the record, and not the run."""
+        messages = [schema("calls", {}, keys=["id"]), record("calls", {}), state({"n": 1})]
+        TargetInvocaCalls(config=CONFIG).listen(io.BytesIO(b"".join(lines(messages))))
+        (file,) = Path(CONFIG["rejected_path"]).iterdir()
+        assert json.loads(file.read_bytes().splitlines()[1])["set_aside"]["field"] == "id"

@@ -1,52 +1,66 @@
-"""Sends calls side by side from a loop in a thread of its own; no call waits for a batch.
+"""Sends calls side by side; no call waits for a batch.
 
-For each attempt the order is one onion: rate limit > in-flight slot > one request with its
-timeout; retries are around it, so that a call which waits for its next try gives its slot away.
-A bounded number of open calls gives back-pressure to the reader. ``sending`` is in the ledger
-before the first byte leaves, and the outcome before the slot is given back: at most
-``max_in_flight`` calls can be of unknown outcome after a crash.
+For each attempt the order is one onion: rate limit > in-flight slot, or the pause of everyone >
+one request with its timeout; retries are around it, so that a call which waits for its next try
+gives its slot away. ``sending`` is in the ledger before the first byte leaves, the outcome before
+the slot is given back: at most ``max_in_flight`` calls can be of unknown outcome after a crash.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import threading
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from singer_calls.deliver import ledger as db
-from singer_calls.deliver.books import Books, SetAside
-from singer_calls.deliver.limiter import Pause
+from singer_calls.deliver import entries as db
+from singer_calls.deliver.admission import Admission
+from singer_calls.deliver.dead_letters import DeadLetter, SourceRecord
+from singer_calls.deliver.judgement import (
+    ANOTHER_CALL,
+    PRUNED,
+    UNANSWERED,
+    USED,
+    Policy,
+    Twin,
+    judge,
+)
 from singer_calls.deliver.outcome import (
     Accepted,
+    AlreadyDelivered,
     Duplicate,
     Fatal,
-    Known,
+    InvalidCallError,
     Outcome,
+    Pending,
     Rejected,
     Retry,
     Unknown,
 )
-from singer_calls.deliver.reader import StopReading
-from singer_calls.deliver.retry import Again, RetryPolicy
 from singer_calls.errors import PluginError
 from singer_calls.http.rate_limit import RateLimiter
+from singer_calls.http.retry import RetryAfter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from singer_calls.deliver.delivery import Answer, Delivery
-    from singer_calls.deliver.ledger import Ledger, Row
-    from singer_calls.deliver.rejected import HeldFile, Original, RejectedFile
+    from singer_calls.deliver.destination import Place
+    from singer_calls.deliver.entries import Row
+    from singer_calls.deliver.group_commit import GroupCommit
+    from singer_calls.deliver.identity import Account
     from singer_calls.deliver.transport import Transport
+    from singer_calls.http.retry import RetryPolicy
 
-_OPEN_PER_SLOT = 16  # calls that may wait for their next try, per slot
-_GLANCE = 0.1  # seconds between two looks at whether a signal came, while waiting
-_BUSY = 0.5  # seconds between two looks at a call that another run is sending
+_T = TypeVar("_T")
 
-_STATE_OF: Mapping[type[Outcome], str] = {
+_GLANCE_SECONDS = 0.5, 2.0  # between two looks at a call that another run is sending
+_EXPIRIES = 2  # of another run's lease: how long its call is waited for
+_DAY_SECONDS = 24 * 3600
+_MOST_TWINS = 10  # of one run: more are no accident but a new prefix or mapping
+_MOST_DOUBTS = 3  # unknown outcomes in a row: the vendor is not to be had
+
+_STATE_OF: dict[type[Outcome], str] = {
     Accepted: db.ACCEPTED,
     Duplicate: db.DUPLICATE,
     Rejected: db.REJECTED,
@@ -62,48 +76,61 @@ class Call:
 
     Attributes:
         number: Its place in the input, for the watermark.
-        original: The record as the tap sent it.
+        source: The record as the tap sent it.
         delivery: What to send, None when our own check refused the record.
-        classify: Reads the vendor's answer.
-        refused: The outcome of our own check, None when it passed.
+        refused: The outcome of our own check (``Rejected`` or ``Pending``), None when it passed.
+        place: Which call a refused record is, as far as it could be read.
     """
 
     number: int
-    original: Original
+    source: SourceRecord
     delivery: Delivery | None = None
-    classify: Callable[[Answer], Outcome] | None = field(default=None, repr=False)
-    refused: Rejected | None = None
+    refused: Outcome | None = None
+    place: Place | None = None
+
+    @property
+    def account(self) -> Account | None:
+        """Where it goes, as far as that is known."""
+        where = self.delivery or self.place
+        return where.account if where else None
 
 
 @dataclass(frozen=True, slots=True)
 class SenderOptions:
-    """The settings a sender needs, see options.py for their meaning."""
+    """How to send; see settings.py for the settings behind it.
 
+    Attributes:
+        target: The plugin's name.
+        max_in_flight: Requests side by side.
+        requests_per_minute: Never more over any 60 seconds; None for no limit.
+        retry: How often and how long.
+        policy: What may be sent again.
+        same_key: Whether one key in two campaigns is two calls, see ``Destination``.
+        fresh: Whether the ledger was empty when the run began.
+        remembers: Whether the ledger has records that never became a delivery: a delivery closes
+            its own.
+    """
+
+    target: str
     max_in_flight: int
     requests_per_minute: int | None
     retry: RetryPolicy
-
-    @property
-    def max_open(self) -> int:
-        """Calls taken from the input and not settled, at most; 1 keeps strict order."""
-        return 1 if self.max_in_flight == 1 else self.max_in_flight * _OPEN_PER_SLOT
-
-
-_T = TypeVar("_T")
+    policy: Policy
+    same_key: bool = True
+    fresh: bool = False
+    remembers: bool = False
 
 
 class Sender:
-    """The one sender of a target.
+    """Brings one call after the other to its outcome; used from one loop.
 
     Args:
         options: How to send.
-        transport: To the vendor; entered and left in the sender's thread.
-        ledger: What was sent; opened and closed by its owner.
-        rejected: File of rejected calls.
-        held: File of calls whose outcome is unknown.
-        settled: Told the call and its outcome, from the sender's thread, once it is durable.
-        failed: Told, from the sender's thread, when sending can't go on.
-        stopping: True once a signal has asked for the end: waits are cut short.
+        transport: To the vendor.
+        classify: Reads the vendor's answer.
+        commit: The ledger and the files.
+        fail: Told a reason why nothing more can be sent.
+        clocks: Monotonic seconds, and seconds since the epoch.
     """
 
     def __init__(
@@ -111,277 +138,393 @@ class Sender:
         options: SenderOptions,
         *,
         transport: Transport,
-        ledger: Ledger,
-        rejected: RejectedFile,
-        held: HeldFile,
-        settled: Callable[[Call, Outcome], None],
-        failed: Callable[[], None],
-        stopping: Callable[[], bool],
+        classify: Callable[[Answer], Outcome],
+        commit: GroupCommit,
+        fail: Callable[[PluginError], None],
+        clocks: tuple[Callable[[], float], Callable[[], float]],
     ) -> None:
         self._options = options
         self._transport = transport
-        self._ledger = ledger
-        self._files = (rejected, held)
-        self._on_settled = settled
-        self._on_failed = failed
-        self._stopping = stopping
-        self._room = threading.Semaphore(options.max_open)
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._end: asyncio.Event | None = None
-        self._pause = Pause()
-        self._closed = False
-        self._abandon = False
-        self._settled_count = 0
-        self._in_flight = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._under_way: set[asyncio.Task[Any]] = set()
-        self._keys: dict[tuple[str, str], asyncio.Future[None]] = {}
-        self.failure: PluginError | None = None
+        self._classify = classify
+        self._commit = commit
+        self._fail = fail
+        self._clocks = clocks
+        self._limiter = RateLimiter(options.requests_per_minute, clock=clocks[0])
+        self._keys: dict[tuple[Any, ...], asyncio.Future[None]] = {}
+        self._campaigns: dict[Account, Rejected] = {}
+        self._memory = _Memory(remembers=options.remembers)
+        self.admission = Admission(options.max_in_flight, options.retry, clocks[0])
+        self.committed: set[asyncio.Task[Any]] = set()
+        """Tasks that must not be cut short: from a claim to its outcome written down."""
+        self.abandoned = False
+        """Set when no further attempt may be begun."""
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-        self._ready.wait()
-
-    def submit(self, call: Call) -> None:
-        """Hand a call over; waits while too many are open.
+    async def deliver(self, call: Call) -> Outcome:
+        """Bring one call to its outcome, and make that durable.
 
         Raises:
-            PluginError: Sending can't go on; the call was not taken.
-            StopReading: A signal came while it waited; the call was not taken.
+            PluginError: The ledger or a file can't be used.
+            CancelledError: The run ends; the call is not settled.
         """
-        while not self._room.acquire(timeout=_GLANCE):
-            if self._stopping():
-                raise StopReading
-        if self.failure is not None:
-            self._room.release()
-            raise self.failure
-        self._call_soon(self._begin, call)
+        delivery = call.delivery
+        if delivery is None:
+            return await self._not_sent(call, call.refused or Rejected("can't be sent"))
+        async with self._alone(delivery.account, delivery.key):
+            return await self._deliver(call, delivery)
 
-    def fail(self, failure: PluginError) -> None:
-        """Stop sending for a reason from outside; may be called from any thread."""
-        if self._thread.is_alive():
-            self._call_soon(self._fail, failure)
-        else:  # all calls are settled, and still the run has failed
-            self.failure = self.failure or failure
+    @asynccontextmanager
+    async def _alone(self, *key: object) -> AsyncIterator[None]:
+        """One call under a key at a time, in the order of the input."""
+        while (earlier := self._keys.get(key)) is not None:
+            await asyncio.wait([earlier])
+        self._keys[key] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            self._keys.pop(key).set_result(None)
 
-    def close(self, *, abandon: bool = False) -> None:
-        """Wait for the open calls and end the thread.
+    async def _finishing(self, work: Awaitable[_T]) -> _T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - we are in one
+        self.committed.add(task)
+        try:
+            return await work
+        finally:
+            self.committed.discard(task)
 
-        Args:
-            abandon: Wait for the requests in flight only; calls that were not sent stay unsettled.
+    # What is not sent
 
-        Raises:
-            PluginError: Sending could not go on; calls without an outcome stay unsettled.
-        """
-        if not self._closed:
-            self._closed = True
-            self._call_soon(self._finish, abandon)
-            while self._thread.is_alive():
-                self._thread.join(_GLANCE)
-                if self._stopping() and not abandon:
-                    abandon = True
-                    self._call_soon(self._finish, abandon)
-        if self.failure is not None:
-            raise self.failure
+    async def _not_sent(self, call: Call, refused: Outcome) -> Outcome:
+        """A record that our own check refused; its call may be known all the same."""
+        place = call.place
+        if place is not None:
+            found = await self._commit.ask(db.Lookup(place.account, place.key))
+            known = _known(found.row, place)
+            if isinstance(known, Unknown) and not known.earlier:
+                await self._finishing(self._hold(call, found.row, known))
+            if known is not None:
+                return known
+        if isinstance(refused, Pending):
+            moment = place.identity.moment if place else None
+            if moment is not None and self._clocks[1]() - moment <= _DAY_SECONDS:
+                return refused
+            refused = Rejected(f"{refused.reason}, and is older than a day", refused.field)
+        return await self._remember(call, refused)
 
-    @property
-    def in_flight(self) -> int:
-        """Requests under way."""
-        return self._in_flight
+    async def _remember(self, call: Call, outcome: Outcome) -> Outcome:
+        """Set a record aside that is not sent, unless that was done before."""
+        account = db.records_of(self._options.target)
+        name = call.source.name
+        async with self._alone(account, name):
+            row = (await self._commit.ask(db.Lookup(account, name))).row
+            print_ = call.source.fingerprint(outcome)
+            if row is not None and call.source.licence is None and not row.released:
+                same = print_ in row.refused
+                if row.state == db.CLOSED and (same or row.remedy == db.PERSON):
+                    return AlreadyDelivered("closed earlier")
+                if same and row.state != db.CLOSED and isinstance(outcome, Rejected | Unknown):
+                    return replace(outcome, earlier=True)
+            held = isinstance(outcome, Unknown)
+            refuse = db.Refuse(
+                account,
+                name,
+                print_,
+                outcome.reason,
+                field=outcome.field if isinstance(outcome, Rejected) else None,
+                state=db.UNKNOWN if held else db.REJECTED,
+                remedy=db.PERSON if held else "",
+            )
+            place = call.delivery or call.place
+            letter = DeadLetter(
+                call.source,
+                outcome,
+                account=place.account if place else None,
+                key=place.key if place else "",
+            )
+            await self._finishing(self._commit.ask(refuse, letter))
+            self._memory.remembers = True
+            return outcome
+
+    async def _hold(self, call: Call, row: Row, outcome: Outcome) -> None:
+        """File a call that an earlier run left without an outcome."""
+        hold = db.Hold(row.account, row.key, row.attempt, reason=outcome.reason)
+        letter = DeadLetter(call.source, outcome, row.attempt, row.account, row.key)
+        await self._commit.ask(hold, letter)
+
+    # What is sent
+
+    async def _deliver(self, call: Call, delivery: Delivery) -> Outcome:
+        tries = attempts = 0
+        while True:
+            row = await self._look_up(call, delivery)
+            if isinstance(row, Outcome):
+                return row
+            async with self._limiter.permit(), self.admission.enter(attempts) as began:
+                step = await self._finishing(self._attempt(call, delivery, row, tries + 1, began))
+            if isinstance(step, Outcome):
+                return step
+            if self.abandoned:
+                raise asyncio.CancelledError
+            if step is not None:
+                attempts += 1
+                if not self.admission.remaining:  # a pause of everyone is no failure of its own
+                    tries += 1
+                    await asyncio.sleep(step.wait)
+
+    async def _look_up(self, call: Call, delivery: Delivery) -> Row | Outcome | None:
+        """The call's row as it is to be claimed, or what becomes of the call without a claim."""
+        lookup = db.Lookup(
+            delivery.account, delivery.key, delivery.identity, self._options.same_key
+        )
+        found: db.Found = await self._commit.ask(lookup)
+        if found.row is not None and found.row.state == db.SENDING:
+            found = await self._wait_for_other(lookup, found)
+        row = found.row
+        if row is not None and row.state == db.SENDING:
+            return Pending(f"{self._commit.who(row.run)} is sending this call, without end")
+        outcome = judge(delivery, found, call.source.licence, self._options.policy)
+        if outcome is None:
+            refused = self._campaigns.get(delivery.account)
+            if refused is None:
+                return row
+            return await self._refuse_campaign(call, delivery, row, refused)
+        return await self._without_sending(call, delivery, row, outcome)
+
+    async def _without_sending(
+        self, call: Call, delivery: Delivery, row: Row | None, outcome: Outcome
+    ) -> Outcome:
+        if isinstance(outcome, Twin):
+            return await self._twin(call, outcome)
+        if isinstance(outcome, Rejected) and outcome.reason == ANOTHER_CALL:
+            return await self._remember(call, outcome)
+        if row is not None and isinstance(outcome, Unknown) and not outcome.earlier:
+            await self._finishing(self._hold(call, row, outcome))
+        if row is not None and row.unmarked:
+            await self._commit.ask(db.Adopt(delivery.account, delivery.key, delivery.identity))
+        return outcome
+
+    async def _twin(self, call: Call, outcome: Twin) -> Outcome:
+        outcome_ = await self._remember(call, outcome)
+        self._memory.twins += isinstance(outcome_, Twin) and not outcome_.earlier
+        if self._memory.twins > _MOST_TWINS:
+            self._fail(
+                PluginError(
+                    f"More than {_MOST_TWINS} calls of this run were delivered earlier under other "
+                    "ids: a new prefix, key mapping or campaign? To adopt the new ids without "
+                    "sending these calls again, run once with same_call_other_id: known."
+                )
+            )
+        return outcome_
+
+    async def _refuse_campaign(
+        self, call: Call, delivery: Delivery, row: Row | None, refused: Rejected
+    ) -> Outcome:
+        """Its campaign was refused a moment ago: the same holds for this call, unasked."""
+        if row is not None and delivery.fingerprint in row.refused and not call.source.licence:
+            return replace(refused, earlier=True)
+        note = db.Refuse(
+            delivery.account,
+            delivery.key,
+            delivery.fingerprint,
+            refused.reason,
+            field=refused.field,
+            remedy=db.CAMPAIGN,
+        )
+        letter = DeadLetter(call.source, refused, 0, delivery.account, delivery.key)
+        await self._finishing(self._commit.ask(note, letter))
+        return refused
+
+    async def _wait_for_other(self, lookup: db.Lookup, found: db.Found) -> db.Found:
+        """Another run is sending the call, alive or not: wait for what it becomes, not for ever."""
+        shortest, longest = _GLANCE_SECONDS
+        pause = shortest
+        until = self._clocks[0]() + _EXPIRIES * self._commit.expiry
+        self._memory.waiting_for[lookup.key] = found.row.run if found.row else 0
+        try:
+            while self._clocks[0]() < until:
+                await self._commit.reap()
+                found = await self._commit.ask(lookup)
+                if found.row is None or found.row.state != db.SENDING:
+                    break
+                await asyncio.sleep(pause)
+                pause = min(longest, pause * 1.5)
+        finally:
+            self._memory.waiting_for.pop(lookup.key, None)
+        return found
+
+    async def _attempt(
+        self, call: Call, delivery: Delivery, row: Row | None, tries: int, began: float
+    ) -> RetryAfter | Outcome | None:
+        """One request; the outcome, or when to try again, or None to look again at once."""
+        if delivery.make_body is not None:
+            try:
+                body = await asyncio.to_thread(delivery.make_body)
+            except InvalidCallError as error:
+                return await self._remember(call, Rejected(error.reason, field=error.field))
+            delivery = replace(delivery, body=body)
+        claim = db.Claim(
+            delivery.account, delivery.key, row, delivery.fingerprint, delivery.identity
+        )
+        attempt: int = await self._commit.ask(claim)
+        if attempt == 0:
+            return None  # another run was faster
+        if attempt == db.FORGOTTEN:
+            return await self._remember(call, Rejected(PRUNED))
+        number = self._memory.begin()
+        outcome = await self._transport.post(delivery, self._classify)
+        if isinstance(outcome, Duplicate) and outcome.claim:
+            outcome = await self._vouch(outcome, delivery, row)
+        if isinstance(outcome, Rejected) and _same_refusal(call, delivery, row):
+            outcome = replace(outcome, earlier=True)
+        step = self._after(outcome, tries, began)
+        await self._write_down(call, delivery, attempt, outcome, final=step is outcome)
+        self._learn(delivery, outcome, number, final=step is outcome)
+        if isinstance(step, Fatal):
+            self._fail(PluginError(f"{step.reason}."))
+            raise asyncio.CancelledError  # not settled: no STATE passes it
+        return step
+
+    def _learn(self, delivery: Delivery, outcome: Outcome, number: int, *, final: bool) -> None:
+        """What one call's outcome says of the vendor, and of the campaign."""
+        if isinstance(outcome, Unknown) and final:
+            self._doubt(number)
+        elif isinstance(outcome, Accepted | Duplicate | Rejected):
+            self._memory.doubts = 0
+            self.admission.succeeded()
+        if isinstance(outcome, Rejected) and outcome.campaign:
+            self._campaigns.setdefault(delivery.account, outcome)
+        elif isinstance(outcome, Accepted):
+            self._campaigns.pop(delivery.account, None)
+
+    async def _vouch(self, outcome: Duplicate, delivery: Delivery, row: Row | None) -> Outcome:
+        """The vendor says that it had the call: is it ours?"""
+        asked: list[Row] = [
+            *(await self._commit.ask(db.Asked(delivery.account, delivery.key))),
+            *([row] if row is not None else []),
+        ]
+        asked = [one for one in asked if one.attempt]
+        if any(delivery.identity.contradicts(one.identity) for one in asked):
+            return Rejected(ANOTHER_CALL, field=self._options.policy.key_field)
+        if asked or outcome.claim == "received":
+            return outcome
+        if self._options.fresh:
+            self._memory.adopted += 1
+            return outcome
+        return Unknown(USED)
+
+    def _after(self, outcome: Outcome, tries: int, began: float) -> Outcome | RetryAfter:
+        """What follows an attempt: another one, or the outcome that stands."""
+        if isinstance(outcome, Retry):
+            step = self.admission.failed(began, tries, outcome.after, everyone=outcome.everyone)
+        elif (
+            isinstance(outcome, Unknown)
+            and self._options.policy.retry_unknown
+            and outcome.reason != USED
+        ):
+            step = self._options.retry.after(tries)
+        else:
+            return outcome
+        if isinstance(step, RetryAfter):
+            return step
+        return Fatal(f"The vendor failed {step.why} ({outcome.reason}): run again when it is back")
+
+    async def _write_down(
+        self, call: Call, delivery: Delivery, attempt: int, outcome: Outcome, *, final: bool
+    ) -> None:
+        letter = None
+        if final and isinstance(outcome, Rejected | Unknown) and not _is_old(outcome):
+            letter = DeadLetter(call.source, outcome, attempt, delivery.account, delivery.key)
+        note = db.Note(
+            delivery.account,
+            delivery.key,
+            attempt,
+            _STATE_OF[type(outcome)],
+            reason=outcome.reason,
+            field=outcome.field if isinstance(outcome, Rejected) else None,
+            reference=getattr(outcome, "reference", None),
+            record=call.source.name if self._memory.remembers else None,
+            remedy=_remedy(outcome),
+        )
+        if not await self._commit.ask(note, letter):
+            raise db.RunEndedError  # another run ended ours and made this call its own
+
+    def _doubt(self, number: int) -> None:
+        """An unknown outcome under ``hold``: on with one call at a time, and not for long."""
+        memory = self._memory
+        if number > memory.doubted_from:
+            memory.doubts += 1
+            memory.doubted_from = memory.begun
+        self.admission.doubt()
+        if memory.doubts >= _MOST_DOUBTS:
+            self._fail(
+                PluginError(
+                    f"{_MOST_DOUBTS} calls in a row left and got no answer that says what became "
+                    "of them: the vendor is not to be had. They are held; run again when it is "
+                    "back."
+                )
+            )
 
     @property
     def waits_for(self) -> str:
         """What holds the sender up, for people; "" when nothing does."""
-        if self._pause.remaining:
-            return f"the vendor asked for a pause, {self._pause.remaining:.0f} s left"
-        waiting = len(self._tasks) - self._in_flight
-        if not self._in_flight and waiting:
-            return f"{waiting} calls wait for their next try"
+        if self.admission.remaining:
+            return f"the vendor asked for a pause, {self.admission.remaining:.0f} s left"
+        waiting = self._memory.waiting_for
+        if waiting and not self.admission.in_flight:
+            runs = "; ".join(self._commit.who(run) for run in sorted({*waiting.values()}))
+            return f"{len(waiting)} calls that another run is sending: {runs}"
         return ""
 
-    def _call_soon(self, function: Callable[..., None], *args: object) -> None:
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop has ended: nothing is left to do
-                self._loop.call_soon_threadsafe(function, *args)
+    @property
+    def adopted(self) -> int:
+        """Calls that a vendor already had while our ledger was new."""
+        return self._memory.adopted
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._main())
-        except Exception as error:  # noqa: BLE001 - the reader must not wait for a dead thread
-            self.failure = self.failure or _fault(error)
-            self._on_failed()
-        finally:
-            self._ready.set()
-            self._room.release(self._options.max_open)
 
-    async def _main(self) -> None:
-        options = self._options
-        self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(options.max_in_flight)
-        self._limiter = RateLimiter(options.requests_per_minute)
-        self._books = Books(self._ledger, *self._files)
-        end = self._end = asyncio.Event()
-        async with (
-            self._transport,
-            self._books,
-        ):
-            self._ready.set()
-            await end.wait()
-            while self._tasks:
-                await asyncio.wait(self._tasks)
+@dataclass(slots=True)
+class _Memory:
+    """What one run's sender counts."""
 
-    def _finish(self, abandon: bool) -> None:
-        if abandon:
-            self._stop_unsent()
-        if self._end is not None:
-            self._end.set()
+    begun: int = 0
+    doubts: int = 0
+    doubted_from: int = 0
+    twins: int = 0
+    adopted: int = 0
+    remembers: bool = False
+    waiting_for: dict[str, int] = field(default_factory=dict)
 
-    def _begin(self, call: Call) -> None:
-        task = asyncio.get_running_loop().create_task(self._process(call))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        if self._abandon:
-            task.cancel()
+    def begin(self) -> int:
+        self.begun += 1
+        return self.begun
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._room.release()
 
-    def _fail(self, failure: PluginError) -> None:
-        if self.failure is None:
-            self.failure = failure
-            self._stop_unsent()
-            self._on_failed()
+def _remedy(outcome: Outcome) -> str:
+    if isinstance(outcome, Rejected) and outcome.campaign:
+        return db.CAMPAIGN
+    return db.PERSON if outcome.reason == USED else ""
 
-    def _stop_unsent(self) -> None:
-        # A task under way goes on to its outcome and no further; all others end here.
-        self._abandon = True
-        for task in self._tasks - self._under_way:
-            task.cancel()
 
-    async def _process(self, call: Call) -> None:
-        try:
-            outcome = await self._outcome(call)
-        except asyncio.CancelledError:
-            return  # not settled: no STATE passes it, the next run reads it again
-        except PluginError as error:
-            self._fail(error)
-        except Exception as error:  # noqa: BLE001 - a fault must stop the run, not one task silently
-            self._fail(_fault(error))
-        else:
-            if isinstance(outcome, Fatal):
-                self._fail(PluginError(f"{outcome.reason}."))
-            else:
-                self._settled_count += 1
-                self._on_settled(call, outcome)
+def _is_old(outcome: Outcome) -> bool:
+    """Whether it was set aside before."""
+    return isinstance(outcome, Rejected | Unknown) and outcome.earlier
 
-    async def _outcome(self, call: Call) -> Outcome:
-        if call.delivery is None or call.classify is None:
-            refused = call.refused or Rejected("the record can't be sent")
-            await self._finishing(self._books.ask(None, SetAside(call.original, refused, 0)))
-            return refused
-        place = (call.delivery.scope, call.delivery.key)
-        while (earlier := self._keys.get(place)) is not None:
-            await asyncio.wait([earlier])
-        self._keys[place] = asyncio.get_running_loop().create_future()
-        try:
-            return await self._send(call, call.delivery, call.classify)
-        finally:
-            self._keys.pop(place).set_result(None)
 
-    async def _finishing(self, work: Awaitable[_T]) -> _T:
-        """Do what must not be cut short: from the claim to the outcome written down."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - we are in one
-        self._under_way.add(task)
-        try:
-            return await work
-        finally:
-            self._under_way.discard(task)
+def _same_refusal(call: Call, delivery: Delivery, row: Row | None) -> bool:
+    """Whether this very content was refused before; a replayed file is written anew."""
+    refused = row.refused if row is not None else ()
+    return delivery.fingerprint in refused and call.source.licence is None
 
-    async def _send(
-        self, call: Call, delivery: Delivery, classify: Callable[[Answer], Outcome]
-    ) -> Outcome:
-        fingerprint = hashlib.sha256(delivery.body).hexdigest()
-        tries = 0
-        while True:
-            row: Row | None = await self._books.ask(db.Lookup(delivery.scope, delivery.key))
-            if row is not None and row.state == db.SENDING:  # by another run, alive or not
-                await self._books.reap()
-                await asyncio.sleep(_BUSY)
-                continue
-            if row is not None and (known := self._known(call, row, fingerprint)) is not None:
-                if isinstance(known, Unknown) and not row.filed:
-                    await self._finishing(self._hold(call, delivery, known, tries))
-                return known
-            settled_before = self._settled_count
-            async with self._limiter.permit(), self._slots:
-                await self._pause.wait()
-                claim = db.Claim(delivery.scope, delivery.key, row, fingerprint)
-                step = await self._finishing(self._attempt(call, delivery, classify, claim, tries))
-            if step is None:
-                continue  # another run was faster: look again
-            if not isinstance(step, Again):
-                return step
-            if self._abandon:
-                raise asyncio.CancelledError
-            # A limit that let others through meanwhile is no failure of the vendor.
-            tries += not (step.everyone and self._settled_count > settled_before)
-            if step.everyone:
-                self._pause.extend(step.wait)
-            else:
-                await asyncio.sleep(step.wait)
 
-    def _known(self, call: Call, row: Row, fingerprint: str) -> Outcome | None:
-        """What the ledger alone decides; None when the call may be sent."""
-        if row.state in db.DELIVERED:
-            return Known("delivered earlier", changed=row.fingerprint != fingerprint)
-        if row.state == db.UNKNOWN and not (
-            call.original.replayed or self._options.retry.retry_unknown
-        ):
-            return Unknown("an earlier attempt may have reached the vendor", earlier=row.filed)
+def _known(row: Row | None, place: Place) -> Outcome | None:
+    """What the ledger says of a record that can't be rendered."""
+    if row is None or place.identity.contradicts(row.identity):
         return None
-
-    async def _attempt(
-        self,
-        call: Call,
-        delivery: Delivery,
-        classify: Callable[[Answer], Outcome],
-        claim: db.Claim,
-        tries: int,
-    ) -> Again | Outcome | None:
-        if not await self._books.ask(claim):
-            return None
-        self._in_flight += 1
-        try:
-            outcome = await self._transport.post(delivery, classify)
-        finally:
-            self._in_flight -= 1
-        step = self._options.retry.after(outcome, tries + 1)
-        if isinstance(step, Unknown):
-            await self._hold(call, delivery, step, tries + 1)
-            return step
-        note = db.Note(
-            delivery.scope,
-            delivery.key,
-            _STATE_OF[type(outcome)],
-            reason=outcome.reason,
-            reference=getattr(outcome, "reference", None),
-        )
-        rejected = isinstance(outcome, Rejected)
-        aside = SetAside(call.original, outcome, tries + 1) if rejected else None
-        await self._books.ask(note, aside)
-        return step
-
-    async def _hold(self, call: Call, delivery: Delivery, outcome: Unknown, tries: int) -> None:
-        note = db.Note(delivery.scope, delivery.key, db.UNKNOWN, reason=outcome.reason, filed=True)
-        await self._books.ask(note, SetAside(call.original, outcome, tries))
-
-
-def _fault(error: Exception) -> PluginError:
-    return PluginError(
-        f"A fault in the program stopped the run ({type(error).__name__}): please report it."
-    )
+    if row.state in db.DELIVERED:
+        return AlreadyDelivered("delivered earlier", changed=True)
+    if row.state == db.CLOSED:
+        return AlreadyDelivered("closed earlier")
+    if row.state == db.UNKNOWN:
+        return Unknown(row.reason or UNANSWERED, earlier=row.filed)
+    if row.state == db.SENDING:
+        return Pending("another run is sending this call")
+    return None

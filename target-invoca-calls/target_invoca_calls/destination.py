@@ -1,4 +1,4 @@
-"""From a record to Invoca's request, and from its answer to an outcome."""
+"""Invoca as a destination: account, headers, request."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.delivery import Answer, Delivery
-from singer_calls.deliver.sink import CallSink
+from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
+from singer_calls.deliver.destination import Destination, Place
+from singer_calls.deliver.identity import Identity
 from target_invoca_calls import responses
-from target_invoca_calls.call import CAMPAIGN, KEY, NUMBERS, Writer
+from target_invoca_calls.call import KEY, Writer
 from target_invoca_calls.recording import Kept
 
 if TYPE_CHECKING:
@@ -19,34 +20,37 @@ if TYPE_CHECKING:
     from singer_calls.deliver.outcome import Outcome
 
 
-class InvocaSink(CallSink):
-    """Calls for Invoca's Call Ingestion API."""
+class Invoca(Destination):
+    """Invoca's Call Ingestion API."""
 
+    vendor = "invoca"
     path = "/api/2022-03-01/calls.json"
+    key_field = KEY
+    same_key = False
 
     @cached_property
     def _writer(self) -> Writer:
-        return Writer.of(self.config)
+        return Writer.of(self.settings)
 
-    def session_headers(self) -> Mapping[str, str]:
+    def headers(self) -> Mapping[str, str]:
         """The token as it is, in the header only: bodies and queries get logged."""
-        return {"Authorization": self.config["oauth_token"], "Accept": "application/json"}
+        return {"Authorization": self.settings["oauth_token"], "Accept": "application/json"}
 
-    def delivery(self, record: Mapping[str, Any]) -> Delivery:
+    def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
         """One call as JSON."""
         written = self._writer.write(record)
-        self.remarks.say(written.remarks)
-        call = written.values["call"]
-        self.identities.check(KEY, call[KEY], call["start_time"], *(call[name] for name in NUMBERS))
-        waits = any(isinstance(value, Kept) for value in call.values())
-        return Delivery(
-            key=call[KEY],
-            scope=f"{self.url} campaign {call[CAMPAIGN]}",
+        waits = any(isinstance(value, Kept) for value in written.values["call"].values())
+        delivery = Delivery(
+            account=self.account(written.campaign),
+            key=written.key,
             url=self.url,
             body=b"" if waits else self._body(written.values),
             make_body=partial(self._body, written.values) if waits else None,
             headers={"Content-Type": "application/json"},
+            identity=written.identity,
+            fingerprint=fingerprint(written.canonical, written.identity),
         )
+        return delivery, written.remarks
 
     def _body(self, values: Mapping[str, Any]) -> bytes:
         """A call as JSON; a recording in the store becomes what Invoca can fetch."""
@@ -54,6 +58,11 @@ class InvocaSink(CallSink):
         return json.dumps(
             values, ensure_ascii=False, separators=(",", ":"), default=locate
         ).encode()
+
+    def place(self, record: Mapping[str, Any]) -> Place:
+        """By campaign, external id and start."""
+        campaign, key, moment = self._writer.place(record)
+        return Place(self.account(campaign), key, Identity(moment))
 
     def outcome(self, answer: Answer) -> Outcome:
         """See responses.py."""

@@ -1,0 +1,244 @@
+"""How a target delivers: a run with everything around it, or a dry one that sends nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from singer_calls.deliver.dead_letters import DeadLetters, signs_of_earlier_runs
+from singer_calls.deliver.entries import RunFacts
+from singer_calls.deliver.group_commit import ThreadWorker
+from singer_calls.deliver.judgement import Policy
+from singer_calls.deliver.lease import boot_seconds
+from singer_calls.deliver.run import DeliveryRun, RunOptions
+from singer_calls.deliver.run_thread import RunThread
+from singer_calls.deliver.sender import SenderOptions
+from singer_calls.deliver.sql_ledger import SqlLedger
+from singer_calls.deliver.summary import CallMetric, Summary
+from singer_calls.deliver.thresholds import exceeded
+from singer_calls.deliver.transport import Transport
+from singer_calls.errors import PluginError
+from singer_calls.http.retry import RetryPolicy
+from singer_calls.progress import Progress
+
+if TYPE_CHECKING:
+    from singer_calls.deliver.entries import Known, Ledger
+    from singer_calls.deliver.sender import Call
+    from singer_calls.deliver.target import CallTarget
+
+
+class DryDelivery:
+    """Maps, checks and reports: sends nothing, records nothing.
+
+    Attributes:
+        emits_state: False: the next run would take these calls for delivered.
+        summary: Counts.
+    """
+
+    emits_state = False
+
+    def __init__(self, target: CallTarget) -> None:
+        self.summary = Summary()
+        self._percent: int = target.config["max_rejected_percent"]
+
+    def take(self, call: Call) -> None:
+        """Count a call."""
+        if call.refused is None:
+            self.summary.add(CallMetric.WOULD_SEND)
+        else:
+            self.summary.settle(call.refused)
+
+    def fail(self, failure: PluginError) -> None:
+        """End the run."""
+        raise failure
+
+    def settle(self, *, abandon: bool, check: bool) -> PluginError | None:
+        """Why the run has failed, or None."""
+        if abandon or not check:
+            return None
+        refused = self.summary.count(CallMetric.REJECTED)
+        tried = refused + self.summary.count(CallMetric.WOULD_SEND)
+        sentence = exceeded(self._percent, tried, refused)
+        return PluginError(f"{sentence}.") if sentence else None
+
+    def close(self, how: str) -> None:
+        """Nothing was opened."""
+
+
+class LiveDelivery:
+    """A delivery run in a thread of its own, begun with the first call.
+
+    Attributes:
+        emits_state: True.
+        summary: Counts.
+    """
+
+    emits_state = True
+
+    def __init__(self, target: CallTarget) -> None:
+        self._target = target
+        self._thread: RunThread | None = None
+        self._ledger: Ledger | None = None
+        self._progress: Progress | None = None
+        self._failure: PluginError | None = None
+        started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        folder, name = target.config["rejected_path"], target.name
+        self._letters = DeadLetters(folder, f"{name}-{started}", name)
+        self.summary = Summary()
+
+    def take(self, call: Call) -> None:
+        """Hand a call to the run; waits while too many are open."""
+        self._running().submit(call)
+
+    def _running(self) -> RunThread:
+        if self._thread is None:
+            if self._failure is not None:
+                raise self._failure
+            target = self._target
+            options = self._options(*self._open())
+            thread = RunThread(
+                lambda: self._make(options), options.max_open, lambda: target.stopping
+            )
+            thread.start()
+            self._thread = thread
+            self._progress = Progress(self._progress_line, target.logger)
+            self._progress.start()
+        return self._thread
+
+    def _open(self) -> tuple[bool, bool]:
+        """Open the ledger, say what it knows, and refuse an empty one that should not be."""
+        target, vendor = self._target, self._target.destination.vendor
+        config = target.config
+        facts = RunFacts(target.name, config["request_timeout"])
+        ledger = self._ledger = SqlLedger(target.ledger_url, facts)
+        known = ledger.known(vendor)
+        target.logger.info(
+            "Delivers to %s; ledger %s knows %s calls%s%s.",
+            target.destination.origin,
+            known.place,
+            known.calls,
+            f", the newest of {known.newest}" if known.newest else "",
+            f"; {known.unmarked} are known by their id alone" if known.unmarked else "",
+        )
+        if known.empty and not config.get("allow_empty_ledger"):
+            self._look_for_a_lost_ledger(known)
+        return known.empty, known.records > 0
+
+    def _look_for_a_lost_ledger(self, known: Known) -> None:
+        """An empty ledger beside signs of earlier runs would send again what they sent."""
+        target = self._target
+        signs = (
+            "the tap resumes from an earlier run's bookmark"
+            if target.resumed
+            else signs_of_earlier_runs(
+                target.config["rejected_path"], target.name, target.destination.origin
+            )
+        )
+        if signs and target.empty_ledger_is_fatal:
+            raise PluginError(
+                f"The ledger ({known.place}) is empty, but {signs}: calls that were delivered "
+                "would be sent and paid again. Bring the old ledger back (ledger_url); if nothing "
+                "was ever delivered from here, run once with allow_empty_ledger."
+            )
+        if signs:
+            target.logger.warning(
+                "The ledger (%s) is empty, but %s: calls that were delivered are sent again, and "
+                "the vendor will say that it has them.",
+                known.place,
+                signs,
+            )
+
+    def _options(self, fresh: bool, remembers: bool) -> RunOptions:
+        config, destination = self._target.config, self._target.destination
+        return RunOptions(
+            sender=SenderOptions(
+                target=self._target.name,
+                max_in_flight=config["max_in_flight"],
+                requests_per_minute=config.get("requests_per_minute"),
+                retry=RetryPolicy(
+                    max_tries=config["backoff_max_tries"],
+                    retry_after_max=config["retry_after_max"],
+                    uniform=random.uniform,
+                ),
+                policy=Policy(
+                    retry_unknown=config["on_unknown_outcome"] == "retry",
+                    same_call_other_id=config["same_call_other_id"],
+                    key_field=destination.key_field,
+                ),
+                same_key=destination.same_key,
+                fresh=fresh,
+                remembers=remembers,
+            ),
+            request_timeout=config["request_timeout"],
+            max_rejected_percent=config["max_rejected_percent"],
+            fail_on_rejected=config["on_error"] == "fail",
+        )
+
+    def _make(self, options: RunOptions) -> DeliveryRun:
+        target, config = self._target, self._target.config
+        assert self._ledger is not None  # noqa: S101 - see ``_running``
+        destination = target.destination
+        return DeliveryRun(
+            options,
+            destination=destination,
+            ledger=self._ledger,
+            letters=self._letters,
+            make_transport=lambda may_send: Transport(
+                headers=lambda: {"User-Agent": target.user_agent, **destination.headers()},
+                url=config["api_url"],
+                timeout=config["request_timeout"],
+                connections=config["max_in_flight"],
+                keep_connections=config["keep_connections"],
+                may_send=may_send,
+                environ=os.environ,
+            ),
+            watermark=target.watermark,
+            summary=self.summary,
+            workers=(ThreadWorker("ledger"), ThreadWorker("lease")),
+            clocks=(boot_seconds, time.time),
+            failed=target.message_reader.wake.set,
+        )
+
+    def _progress_line(self) -> str:
+        sender = self._thread.run.sender if self._thread else None
+        waits = f" waits_for={sender.waits_for}" if sender and sender.waits_for else ""
+        return (
+            f"{self.summary.line()} in_flight={sender.admission.in_flight if sender else 0}{waits}"
+        )
+
+    def fail(self, failure: PluginError) -> None:
+        """Send nothing more, for this reason."""
+        self._failure = self._failure or failure
+        if self._thread is not None:
+            self._thread.fail(failure)
+
+    def settle(self, *, abandon: bool, check: bool) -> PluginError | None:
+        """Wait for the open calls.
+
+        Args:
+            abandon: Wait for the requests in flight only.
+            check: Whether the run as a whole is judged.
+
+        Returns:
+            Why the run has failed, or None.
+        """
+        if self._thread is None:
+            return self._failure
+        self._thread.close(abandon=abandon, check=check)
+        if adopted := self._thread.run.sender.adopted:
+            self._target.logger.warning(
+                "%d calls were known to the vendor while this ledger was new: they count as "
+                "delivered. If no run from here sent them, their ids are used by another source.",
+                adopted,
+            )
+        return self._thread.failure
+
+    def close(self, how: str) -> None:
+        """End the run in the ledger: ``done``, ``failed`` or ``stopped``."""
+        if self._progress is not None:
+            self._progress.close()
+        if self._ledger is not None:
+            self._ledger.close(how=how, counts=self.summary.by_account)

@@ -1,0 +1,64 @@
+"""impact.com as a destination: account, headers, request."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
+from singer_calls.deliver.destination import Destination, Place
+from singer_calls.deliver.identity import Identity
+from target_impact_calls import responses
+from target_impact_calls.call import KEY, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from singer_calls.deliver.outcome import Outcome
+
+
+class Impact(Destination):
+    """impact.com's Call Data API (logCallData)."""
+
+    vendor = "impact"
+    path = "/calldata/logCallData"
+    key_field = KEY
+    same_key = True
+
+    @cached_property
+    def _writer(self) -> Writer:
+        return Writer.of(self.settings)
+
+    def headers(self) -> Mapping[str, str]:
+        """Basic credentials; JSON answers, since impact.com's default is XML."""
+        pair = f"{self.settings['username']}:{self.settings['password']}"
+        return {
+            "Authorization": f"Basic {b64encode(pair.encode()).decode()}",
+            "Accept": "application/json",
+        }
+
+    def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
+        """A form, in the body: a query would stand in the logs of whatever lies between."""
+        written = self._writer.write(record)
+        delivery = Delivery(
+            account=self.account(written.campaign),
+            key=written.key,
+            url=self.url,
+            body=urlencode(written.values).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            identity=written.identity,
+            fingerprint=fingerprint(written.canonical, written.identity),
+        )
+        return delivery, written.remarks
+
+    def place(self, record: Mapping[str, Any]) -> Place:
+        """By program, session id and date."""
+        campaign, key, moment = self._writer.place(record)
+        return Place(self.account(campaign), key, Identity(moment))
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """See responses.py."""
+        return responses.outcome(answer, time.time())
