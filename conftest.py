@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -20,7 +21,6 @@ import sqlalchemy as sa
 
 from call_sandbox.testing import (
     ForkServer,
-    Output,
     Plugin,
     installed,
     record,
@@ -171,9 +171,14 @@ class Delivery:
     folder: Path
 
     def set_aside(self, ending="singer.jsonl"):
-        """The records in the files of calls not delivered."""
+        """The records in the files of calls not delivered, each with its mark as ``rejected``."""
         files = sorted(self.folder.glob(f"rejected/*.{ending}"))
-        return [record for file in files for record in Output(file.read_bytes()).records()]
+        lines = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+        return [
+            line["record"] | {"rejected": line["set_aside"]}
+            for line in lines
+            if line["type"] == "RECORD"
+        ]
 
 
 @pytest.fixture
@@ -182,7 +187,8 @@ def start(command, settings, launch, tmp_path):
 
     Which target, and its settings, is the package's to say: ``command`` and ``settings``.
     """
-    with Plugin(Path(command).name, tmp_path, settings, launch) as plugin:
+    ledger = {"ledger_url": f"sqlite:///{tmp_path}/{Path(command).name}.ledger.db"}
+    with Plugin(Path(command).name, tmp_path, ledger | settings, launch) as plugin:
 
         def start(records, *arguments, types=None, first=1, **changes):
             messages = [schema("calls", types)]

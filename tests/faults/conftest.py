@@ -5,6 +5,7 @@ The sandbox's journal and books are the oracle: what the vendor saw, and what it
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,6 @@ import sqlalchemy as sa
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME, INVOCA_TOKEN
 from call_sandbox.testing import (
-    Output,
     Planted,
     Plugin,
     judge,
@@ -28,6 +28,11 @@ from call_sandbox.testing import (
 
 HERE = Path(__file__).parent
 NAME = "Zebulon Quackenbush"
+CALLS_IN_LEDGER = """
+    SELECT key, state FROM call_ledger_calls
+    JOIN call_ledger_accounts ON call_ledger_accounts.id = call_ledger_calls.account
+    WHERE vendor <> 'record'
+"""
 WRONG_PASSWORD = "planted-token-5d1f"
 
 # Every caller's number begins with 415 555, every called one with 212 555.
@@ -187,10 +192,14 @@ class Bench(Plugin):
 
     def set_aside(self, kind):
         """Key -> the mark, of the calls in the `rejected` or the `held` files."""
-        records = [
-            each for path in self.files(kind) for each in Output(path.read_bytes()).records()
+        lines = [
+            json.loads(line) for path in self.files(kind) for line in path.read_bytes().splitlines()
         ]
-        return {each[self.key_field]: each["rejected"] for each in records}
+        return {
+            line["record"][self.key_field]: line["set_aside"]
+            for line in lines
+            if line["type"] == "RECORD"
+        }
 
     @property
     def held(self):
@@ -203,7 +212,7 @@ class Bench(Plugin):
             engine = sa.create_engine(self.settings["ledger_url"])
             try:
                 with engine.connect() as connection:
-                    rows = connection.execute(sa.text("SELECT key, state FROM call_ledger"))
+                    rows = connection.execute(sa.text(CALLS_IN_LEDGER))
                     return {key for key, state in rows if state in states}
             except sa.exc.OperationalError:  # killed before there was a table
                 pass

@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 
-from singer_calls.deliver.ledger import Claim, Ledger, Note
+from singer_calls.deliver.entries import Claim, Note
+from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.transport import Transport
 from target_impact_calls.target import TargetImpactCalls
 
@@ -36,7 +37,7 @@ def count(calls):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-apply, post = Ledger.apply, Transport.post
+apply, post = SqlLedger.apply, Transport.post
 
 
 def dying_apply(self, requests):
@@ -58,7 +59,7 @@ async def dying_post(self, *arguments):
 if kind is None:
     Transport.post = dying_post
 else:
-    Ledger.apply = dying_apply
+    SqlLedger.apply = dying_apply
 
 sys.argv[1:3] = []
 TargetImpactCalls.cli()

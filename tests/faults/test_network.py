@@ -48,7 +48,8 @@ def nowhere():
 def test_without_a_connection_the_run_fails_and_no_call_is_rejected_or_held(bench, place):
     """Nothing left, so nothing is unknown: the next run delivers everything."""
     with place() as url:
-        run = bench.run(bench.calls(CALLS), api_url=url, backoff_max_tries=2, request_timeout=2)
+        settings = {"backoff_max_tries": 2, "request_timeout": 2, "username": "u", "password": "p"}
+        run = bench.run(bench.calls(CALLS), api_url=url, **settings)
     assert run.code == 1
     (sentence,) = run.sentences
     assert "run again" in sentence
@@ -94,7 +95,7 @@ def test_a_call_without_a_clear_answer_is_sent_once_and_held(bench, word, proces
     assert bench.in_ledger("unknown") == {key}
     assert (key in bench.books) is processed
     assert len(bench.journal()) == CALLS
-    assert bench.set_aside("held")[key]["attempts"] == 1
+    assert bench.set_aside("held")[key]["attempt"] == 1
     bench.nothing_lost_or_doubled(CALLS)
 
 

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from singer_calls.deliver import ledger as db
-from singer_calls.deliver.books import Books, SetAside
+from singer_calls.deliver import entries as db
+from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters, SourceRecord
+from singer_calls.deliver.group_commit import GroupCommit, ThreadWorker
 from singer_calls.deliver.outcome import Rejected
-from singer_calls.deliver.rejected import HeldFile, Original, RejectedFile
+from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.errors import PluginError
 
 CALLS = 20
@@ -176,31 +177,34 @@ def test_what_is_known_is_written_down_beside_a_call_that_could_not_be(tmp_path)
     in_the_way = tmp_path / "rejected"
     in_the_way.write_text("")
     url = f"sqlite:///{tmp_path}/calls.ledger.db"
-    ledger = db.Ledger(url, "target")
-    ledger.apply([db.Claim("here", key, None, "") for key in ("good", "bad")])
-    original = Original({"schema": {"properties": {}}}, {"stream": "calls", "record": {}})
+    here = db.Account("vendor", "https://vendor.example", "1")
+    ledger = SqlLedger(url, db.RunFacts("target"))
+    attempts = ledger.apply([db.Claim(here, key, None, b"x") for key in ("good", "bad")])
+    assert attempts == [1, 1]
+    message = {"type": "RECORD", "stream": "calls", "record": {}}
+    letter = DeadLetter(SourceRecord({"stream": "calls"}, message), Rejected("no"), 1)
 
     async def settle():
-        name = (str(in_the_way), "target")
-        async with Books(ledger, RejectedFile(*name), HeldFile(*name)) as books:
+        letters = DeadLetters(str(in_the_way), "target", "target")
+        async with GroupCommit(ledger, letters, ThreadWorker("ledger")) as commit:
             return await asyncio.gather(
-                books.ask(db.Note("here", "good", db.ACCEPTED)),
-                books.ask(
-                    db.Note("here", "bad", db.REJECTED), SetAside(original, Rejected("no"), 1)
-                ),
+                commit.ask(db.Note(here, "good", 1, db.ACCEPTED)),
+                commit.ask(db.Note(here, "bad", 1, db.REJECTED), letter),
                 return_exceptions=True,
             )
 
     good, bad = asyncio.run(settle())
-    assert good is None
+    assert good is True
     assert isinstance(bad, PluginError)
-    rows = ledger.apply([db.Lookup("here", "good"), db.Lookup("here", "bad")])
-    assert [row.state for row in rows] == [db.ACCEPTED, db.SENDING]
+    rows = [
+        found.row.state for found in ledger.apply([db.Lookup(here, k) for k in ("good", "bad")])
+    ]
+    assert rows == [db.ACCEPTED, db.SENDING]
     ledger.close()
 
-    later = db.Ledger(url, "target")
-    (row,) = later.apply([db.Lookup("here", "bad")])
-    assert row.state == db.UNKNOWN
+    later = SqlLedger(url, db.RunFacts("target"))
+    (found,) = later.apply([db.Lookup(here, "bad")])
+    assert found.row.state == db.UNKNOWN
     later.close()
 
 
