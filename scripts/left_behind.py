@@ -40,7 +40,7 @@ def main() -> None:
     while (running := processes(str(place))) and time.monotonic() < end:
         time.sleep(0.2)
     left = [f"process {pid}: {command}" for pid, command in running.items()]
-    left += [f"file {path}" for path in files(place)]
+    left += [f"file {path}" for name in ("home", "tmp") for path in files(place / name)]
     for each in left:
         print(f"Left behind: {each}")
     sys.exit(bool(left))

@@ -109,23 +109,23 @@ def test_what_does_not_pass_ends_in_one_sentence(sandbox, asking, fault):
     assert len(sandbox.journal("invox")) == 5
 
 
-@pytest.mark.parametrize("status", [*range(201, 700), 999])
-def test_every_status_has_its_row(sandbox, status):
+@pytest.mark.parametrize("first", [201, 300, 400, 500, 600, 999])
+def test_every_status_has_its_row(sandbox, first):
     """Asked again, or ended by a sentence; the body is never told."""
-    sandbox.reset()
-    sandbox.faults("invox", {"fault": str(status), "times": 1})
-    asking = Asking(sandbox.url)
-    if status == 204:
-        assert asking.calls() == []
-        return
-    if status != 511 and (status in {408, 413, 425, 429} or status >= 500):
-        assert len(asking.calls()) == CALLS
-        return
-    with pytest.raises(PluginError) as error:
-        asking.calls()
-    assert f"HTTP {status}" in str(error.value)
-    assert "Injected" not in str(error.value)
-    assert ("api_key" in str(error.value)) == (status in {401, 403})
+    for status in range(first, min(first // 100 * 100 + 100, 1000)):
+        sandbox.reset()
+        sandbox.faults("invox", {"fault": str(status), "times": 1})
+        asking = Asking(sandbox.url)
+        if status == 204:
+            assert asking.calls() == [], status
+        elif status != 511 and (status in {408, 413, 425, 429} or status >= 500):
+            assert len(asking.calls()) == CALLS, status
+        else:
+            with pytest.raises(PluginError) as error:
+                asking.calls()
+            assert f"HTTP {status}" in str(error.value)
+            assert "Injected" not in str(error.value)
+            assert ("api_key" in str(error.value)) == (status in {401, 403})
 
 
 @pytest.mark.parametrize("fault", ["504", "524", "413", "408", "late 0.9", "slow_drip 30"])
@@ -232,13 +232,13 @@ def test_a_kept_connection_that_ends_or_brings_more_spoils_no_answer(sandbox, as
 
 
 BODY = json.dumps([{"call_id": n, "note": "ş"} for n in range(500)], ensure_ascii=False)
-_ZIPPED = gzip.compress(BODY.encode())
+_ZIPPED = gzip.compress(BODY.encode(), mtime=0)
 ANSWERS = {
     "plain": ("application/json", "", BODY.encode(), True),
     "gzip": ("application/json", "gzip", _ZIPPED, True),
     "deflate": ("application/json", "deflate", zlib.compress(BODY.encode()), True),
     "latin 2": ("application/json; charset=ISO-8859-2", "", BODY.encode("iso-8859-2"), True),
-    "utf-16": ('text/plain;Charset="UTF-16"', "gzip", gzip.compress(BODY.encode("utf-16")), True),
+    "utf-16": ('text/plain;Charset="UTF-16"', "gzip", gzip.compress(BODY.encode("utf-16"), mtime=0), True),
     "cut gzip": ("application/json", "gzip", _ZIPPED[:-40], False),
     "no gzip": ("application/json", "gzip", BODY.encode(), False),
     "cut": ("application/json", "", BODY.encode()[:-3], False),
