@@ -154,6 +154,7 @@ def test_invoca_downloads_what_a_path_names_and_leaves_no_url(run, sandbox, s3, 
     sent = [entry["json"]["call"] for entry in sandbox.journal("invoca")]
     urls = [one["recording_url"] for one in sent if one["external_call_unique_id"] == "invox:1"]
     assert len(urls) == 3
+    assert len({re.search(r"X-Amz-Date=(\w+)", url)[1] for url in urls}) > 1
     assert fetched(sandbox, 1) == {"invox:1": "stereo, mp3"}
     assert [one["recording_url"] for one in sent if "5" in one["external_call_unique_id"]] == [
         "https://recordings.example/5.mp3"
