@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import pytest
@@ -177,3 +178,28 @@ def test_a_store_out_of_reach_ends_the_run_and_sends_nothing(run, sandbox, s3):
     assert (done.code, sandbox.books("invoca")) == (1, {})
     assert "The store of recordings refuses" in done.errors[-1]
     assert "planted-secret" not in done.out + done.err
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_pending_recording_holds_up_the_state_until_it_is_there_or_too_old(run, sandbox, s3):
+    settings = {"recordings_url": s3.url, "recordings_storage": s3.storage}
+    now = datetime.now(UTC)
+    young, old = (
+        {"start_time": (now - timedelta(hours=hours)).isoformat(), "recording_status": "pending"}
+        for hours in (2, 30)
+    )
+    there = {"recording_path": PATH, "recording_status": "stored"}
+    done = run([call(1, **there), call(2, **young), call(3, **there)], **settings)
+    assert (done.code, done.states[-1]) == (0, 1)
+    assert sandbox.books("invoca") == {"invox:1": 1, "invox:3": 1}
+    assert "pending=1" in done.err
+    assert done.set_aside() == []
+    again = [call(1, **there), call(2, **young | there), call(3, **there), call(4, **old)]
+    done = run(again, **settings, max_rejected_percent=100)
+    assert done.states[-1] == 4
+    assert sandbox.books("invoca") == {"invox:1": 1, "invox:2": 1, "invox:3": 1}
+    (aside,) = done.set_aside()
+    assert "older than 24 h" in str(aside)
+    # Waited for longer, it would still be pending.
+    done = run([call(5, **old)], **settings, recording_wait_hours=48)
+    assert "pending=1" in done.err

@@ -103,6 +103,7 @@ def way(s3, programs, tmp_path):
                 "api_url": f"{sandbox.url}/invoca",
                 "advertiser_campaign_id_from_network": 85,
                 "call_prefix": "iovox:",
+                "ledger_url": f"sqlite:///{tmp_path}/target/calls.ledger.db",
                 "recordings_url": s3.url,
                 "recordings_storage": s3.storage,
                 "stream_maps": {"calls": MAPPING},

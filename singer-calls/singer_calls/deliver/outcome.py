@@ -150,9 +150,11 @@ class Pending(Outcome):
 
     Attributes:
         field: The parameter that says so.
+        hours: After the call's moment, for which this is so; then it is refused for that reason.
     """
 
     field: str | None = None
+    hours: float = 24
 
 
 @dataclass(frozen=True, slots=True)

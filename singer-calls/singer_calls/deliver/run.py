@@ -96,7 +96,7 @@ class Intake:
         try:
             delivery, remarks = self._destination.render(record)
         except NotYetError as error:
-            return Pending(error.reason, field=error.field)
+            return Pending(error.reason, field=error.field, hours=error.hours)
         except InvalidCallError as error:
             return Rejected(error.reason, field=error.field)
         except Exception as error:  # noqa: BLE001 - whatever a record holds costs that record

@@ -56,7 +56,7 @@ _T = TypeVar("_T")
 
 _GLANCE_SECONDS = 0.5, 2.0  # between two looks at a call that another run is sending
 _EXPIRIES = 2  # of another run's lease: how long its call is waited for
-_DAY_SECONDS = 24 * 3600
+_HOUR_SECONDS = 3600
 _MOST_TWINS = 10  # of one run: more are no accident but a new prefix or mapping
 _MOST_DOUBTS = 3  # unknown outcomes in a row: the vendor is not to be had
 
@@ -206,9 +206,10 @@ class Sender:
                 return known
         if isinstance(refused, Pending):
             moment = place.identity.moment if place else None
-            if moment is not None and self._clocks[1]() - moment <= _DAY_SECONDS:
+            hours = refused.hours
+            if moment is not None and self._clocks[1]() - moment <= hours * _HOUR_SECONDS:
                 return refused
-            refused = Rejected(f"{refused.reason}, and is older than a day", refused.field)
+            refused = Rejected(f"{refused.reason}, and is older than {hours:g} h", refused.field)
         return await self._remember(call, refused)
 
     async def _remember(self, call: Call, outcome: Outcome) -> Outcome:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
@@ -22,8 +21,7 @@ from yarl import URL
 
 from singer_calls.deliver.connection import Connection
 from singer_calls.deliver.failures import not_opened
-from singer_calls.deliver.outcome import Fatal, InvalidCallError, Rejected, Retry, Unknown
-from singer_calls.errors import PluginError
+from singer_calls.deliver.outcome import Fatal, Retry, Unknown
 from singer_calls.http.trust import proxy_for, tls_context
 
 if TYPE_CHECKING:
@@ -121,14 +119,6 @@ class Transport:
             delivery: What to send.
             classify: Reads the answer; of one whose body was cut, too (``Answer.whole``).
         """
-        if delivery.make_body is not None:
-            try:
-                body = await asyncio.to_thread(delivery.make_body)
-            except InvalidCallError as error:
-                return Rejected(error.reason, field=error.field)
-            except PluginError as error:
-                return Fatal(str(error).rstrip("."))
-            delivery = replace(delivery, body=body, make_body=None)
         deadline = asyncio.get_running_loop().time() + self._timeout
         self._in_flight += 1
         try:
