@@ -238,7 +238,12 @@ ANSWERS = {
     "gzip": ("application/json", "gzip", _ZIPPED, True),
     "deflate": ("application/json", "deflate", zlib.compress(BODY.encode()), True),
     "latin 2": ("application/json; charset=ISO-8859-2", "", BODY.encode("iso-8859-2"), True),
-    "utf-16": ('text/plain;Charset="UTF-16"', "gzip", gzip.compress(BODY.encode("utf-16"), mtime=0), True),
+    "utf-16": (
+        'text/plain;Charset="UTF-16"',
+        "gzip",
+        gzip.compress(BODY.encode("utf-16"), mtime=0),
+        True,
+    ),
     "cut gzip": ("application/json", "gzip", _ZIPPED[:-40], False),
     "no gzip": ("application/json", "gzip", BODY.encode(), False),
     "cut": ("application/json", "", BODY.encode()[:-3], False),
