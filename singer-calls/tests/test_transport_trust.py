@@ -23,9 +23,9 @@ VARIABLES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _collected():
-    """What a test leaves is none of the next one's."""
+    """What these tests leave is none of the next ones'."""
     yield
     gc.collect()
 
