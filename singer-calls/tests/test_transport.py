@@ -38,6 +38,8 @@ def due(number):
 
 def idle(reader, writer):
     """Whether no byte of a request has come, neither read nor waiting."""
+    if writer.is_closing():
+        return False
     poll = select.poll()
     poll.register(writer.get_extra_info("socket").fileno(), select.POLLIN)
     return not reader._buffer and not poll.poll(0)
@@ -438,6 +440,22 @@ def test_a_connection_on_which_something_came_carries_no_call():
 
     assert asyncio.run(told()) == Accepted()
     assert on_the_first == [None, b""]
+
+
+def test_what_the_system_would_not_take_has_not_left():
+    """The connection broke between the last look and the first byte."""
+
+    async def serve(reader, _writer):
+        assert not await reader.read()
+
+    async def told():
+        async with listening(serve) as port, transport(url := f"http://127.0.0.1:{port}") as vendor:
+            await vendor._make_ready()
+            (ready,) = vendor._ready
+            ready._transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            return await vendor.post(delivery(url), outcome)
+
+    assert asyncio.run(told()) == Retry("the connection broke before the call was sent")
 
 
 def test_credentials_stay_out_of_what_is_told():
