@@ -156,8 +156,23 @@ JOB_SECONDS = 3.0
 
 # Where Meltano installs plugins; .meltano without it.
 PLUGINS_FOLDER = "MELTANO_SYS_DIR_ROOT"
+RECORDINGS = "recordings"  # below the project's folder, and at the sandbox
+FETCHED_SECONDS = 20.0  # until which Invoca has fetched what it was told to
 # Who is on the line is watched for minutes; here one look is enough.
 ONE_LOOK = {"TAP_INVOCA_CALLS__WAREHOUSE_WATCH_SECONDS": "0"}
+
+
+def _recordings(folder: Path, url: str) -> dict[str, str]:
+    """Settings: recordings are kept in a folder, which the sandbox serves, and by two pipelines."""
+    place = (folder / RECORDINGS).as_uri()
+    return {
+        "TAP_IOVOX__INVOCA_RECORDINGS_URL": place,
+        "TAP_IOVOX__WAREHOUSE_RECORDINGS_URL": place,
+        "TARGET_INVOCA_CALLS__IOVOX_RECORDINGS_URL": place,
+        "TARGET_INVOCA_CALLS__IOVOX_RECORDINGS_STORAGE": json.dumps(
+            {"served_at": f"{url}/{RECORDINGS}"}
+        ),
+    }
 
 
 class Project:
@@ -195,6 +210,7 @@ class Project:
             "XDG_STATE_HOME": str(folder / "log"),
             "NO_COLOR": "1",
             **ONE_LOOK,
+            **_recordings(folder, url),
         }
 
     def meltano(
@@ -297,6 +313,7 @@ def sandbox(port: int, folder: Path) -> Iterator[str]:
     """The vendors, while the block runs; yields their address."""
     log = (folder / "sandbox.log").open("w", encoding="utf-8")
     serve = ["serve", f"--port={port}", f"--calls={CALLS}", f"--days={DAYS}", f"--now={HOURS}h-ago"]
+    serve.append(f"--recordings={folder / RECORDINGS}")
     command = [str(BIN / "call-sandbox"), *serve]
     with log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
@@ -377,7 +394,8 @@ def working(url: str) -> str:
     """What the receiving vendors have so far."""
     with contextlib.suppress(OSError):
         vendors = ask(f"{url}/_summary")["vendors"]
-        got = ", ".join(f"{v['name']} {v['total']}" for v in vendors if not v["serves"])
+        receiving = {delivery.destination for delivery in DELIVERIES}
+        got = ", ".join(f"{v['name']} {v['total']}" for v in vendors if v["name"] in receiving)
         return f"... calls received by {got}"
     return "..."
 
@@ -488,6 +506,28 @@ def compare(url: str, folder: Path) -> bool:
     return right
 
 
+def recorded(url: str) -> bool:
+    """Whether Invoca could fetch the recording of each call of iovox that it took, as stereo.
+
+    Prints a sentence.
+    """
+    taken = {key for key in ask(f"{url}/_books?vendor=invoca") if key.startswith("iovox:")}
+    deadline = time.monotonic() + FETCHED_SECONDS
+    while True:
+        journal = ask(f"{url}/_journal?vendor=invoca-recordings")
+        got = {one["key"]: one.get("recording") for one in journal if one["duration"] is not None}
+        if got.keys() >= taken or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    stereo = {key for key, told in got.items() if str(told).startswith("stereo")}
+    asked = ask(f"{url}/_books?vendor=iovox-recordings")
+    print(
+        f"recordings: Invoca fetched {len(got)} of {len(taken)}, {len(stereo)} of them in stereo;"
+        f" iovox was asked for {len(asked)}, each {max(asked.values(), default=0)} x at most"
+    )
+    return stereo >= taken
+
+
 def main() -> None:
     """Run the demo; exit 1 when a call is lost or doubled."""
     parser = argparse.ArgumentParser(description="The pipelines, against vendors on this machine.")
@@ -519,6 +559,7 @@ def main() -> None:
         right = report(url, folder, prescribed)
         print()
         right = compare(url, folder) and right
+        right = recorded(url) and right
         print(f"\nWhat each vendor served and received: {url}/")
         if not right:
             sys.exit("The vendors' books are not what the pipelines should have made of them.")

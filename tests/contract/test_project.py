@@ -188,7 +188,7 @@ def test_the_readme_says_what_each_pipeline_needs(job):
     }
     assert kinds.keys() == rows.keys() - {"---"}
     say = set().union(*(told(rows[kind]) for kind, applies in kinds.items() if applies))
-    recordings = {"INVOX_RECORDING_URL", "IOVOX_RECORDING_URL"}
+    recordings = {"INVOX_RECORDING_URL", "RECORDINGS_URL", "RECORDINGS_STORAGE"}
     local = {"LEDGER_URL", "REJECTED_PATH", "OUTPUT_PATH"}
     # Brands have keys instead of the one that their taps inherit.
     inherited = {"TAP_INVOX_API_KEY"} if source == "invox-brands" else set()

@@ -13,7 +13,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import obstore
 import requests
@@ -114,7 +114,7 @@ class Store:
             raise SettingsError(f"Setting {problem}.")
         parts = urlsplit(url)
         if parts.scheme == "file":
-            folder = Path(parts.path)
+            folder = Path(unquote(parts.path))
             with _sentences():
                 # Others on this machine have no business in it.
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
