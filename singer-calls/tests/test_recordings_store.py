@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from call_sandbox import Sandbox
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.recordings.audio import Audio
 from singer_calls.recordings.settings import PathError
@@ -114,6 +115,20 @@ def test_a_signed_url_ends(s3):
 def test_a_store_that_a_stranger_with_the_url_can_fetch_from_passes(s3):
     opened(s3).check(72)
     opened(s3).check(168)
+
+
+def test_a_store_whose_urls_do_not_open_is_told_before_a_call_is_sent(tmp_path):
+    """A folder that nobody serves, and one that is served without the file."""
+    nobody = {"served_at": "http://127.0.0.1:1/recordings"}
+    with pytest.raises(StoreError, match="can't be fetched from here"):
+        Store.from_config(
+            {"recordings_url": tmp_path.as_uri(), "recordings_storage": nobody}
+        ).check(72)
+    with Sandbox(calls=1) as sandbox:
+        elsewhere = {"served_at": f"{sandbox.url}/recordings"}
+        settings = {"recordings_url": tmp_path.as_uri(), "recordings_storage": elsewhere}
+        with pytest.raises(StoreError, match="answered with HTTP 404"):
+            Store.from_config(settings).check(72)
 
 
 def test_temporary_credentials_are_refused_with_the_remedy(s3):

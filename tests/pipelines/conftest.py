@@ -38,9 +38,10 @@ def _uncovered(request):
 
 
 @pytest.fixture
-def sandbox():
+def sandbox(tmp_path):
     """The vendors as they were a day ago; ``advance(DAY)`` brings them to the present."""
-    with Sandbox(calls=120, days=10, now=int(time.time()) - DAY) as running:
+    now, recordings = int(time.time()) - DAY, tmp_path / "recordings"
+    with Sandbox(calls=120, days=10, now=now, recordings=recordings) as running:
         yield running
 
 

@@ -8,15 +8,25 @@ concerns all recordings. Neither an address, nor a key, nor a signed URL is in a
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 from datetime import timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
+from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import (
+    BaseHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 import obstore
-import requests
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -25,8 +35,10 @@ from obstore.exceptions import (
     UnknownConfigurationKeyError,
 )
 from obstore.store import LocalStore, from_url
+from typing_extensions import override
 
 from singer_calls.errors import PluginError, SettingsError
+from singer_calls.http.trust import proxy_for, tls_context
 from singer_calls.recordings.audio import CONTENT_TYPES, Audio, UnusableError, inspect
 from singer_calls.recordings.settings import SERVED_AT, PathError, check_path, errors, is_clear
 
@@ -269,16 +281,32 @@ def _noted(attributes: Mapping[Any, str]) -> Audio | None:
         return None
 
 
+class _NoRedirect(HTTPRedirectHandler):
+    @override
+    def redirect_request(self, *_: object) -> None:
+        """None is followed: what answers elsewhere is not the store."""
+
+
 def _fetch(url: str) -> None:
-    """GET the first byte, as a stranger; a signed URL answers nothing else (a HEAD is refused)."""
+    """GET the first byte, as a stranger; a signed URL answers nothing else (a HEAD is refused).
+
+    Not with requests, which would send what ``~/.netrc`` has for the host.
+    """
+    proxy = proxy_for(url, os.environ)
+    handlers: list[BaseHandler] = [
+        ProxyHandler({urlsplit(url).scheme: proxy.url} if proxy else {}),
+        _NoRedirect(),
+    ]
+    if url.startswith("https:"):
+        handlers.append(HTTPSHandler(context=tls_context(os.environ)))
+    asked = Request(url, headers={"Range": "bytes=0-0"})  # noqa: S310 - of our own store
     try:
-        with requests.Session() as session:
-            session.trust_env = True
-            answer = session.get(
-                url, headers={"Range": "bytes=0-0"}, timeout=_SECONDS, allow_redirects=False
-            )
-            status = answer.status_code
-    except requests.RequestException:
+        with build_opener(*handlers).open(asked, timeout=_SECONDS) as answer:
+            status = answer.status
+    except HTTPError as error:
+        status = error.code
+        error.close()
+    except (OSError, HTTPException):
         raise StoreError(
             "A recording's signed URL can't be fetched from here: check that the store of "
             "recordings can be reached from outside: the vendor must, too."

@@ -1,0 +1,27 @@
+"""What recordings need is an extra: without it nothing changes, and nothing is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from singer_calls.recordings import settings
+
+LIBRARIES = ("obstore", "tinytag", "miniaudio")
+
+
+@pytest.mark.parametrize("module", ["tap_iovox.tap", "target_invoca_calls.target"])
+def test_a_plugin_imports_no_library_of_the_extra(module):
+    program = f"import sys, {module}; print(*(sys.modules.keys() & {{*{LIBRARIES}}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_without_the_libraries_the_setting_names_the_extra(monkeypatch):
+    monkeypatch.setattr(settings, "find_spec", lambda _name: None)
+    (told,) = settings.errors({"recordings_url": "s3://calls"})
+    assert "singer-calls[recordings]" in told
