@@ -296,8 +296,9 @@ def targets(*, plugin: str, on_unknown_outcome: str) -> list[th.Property[Any]]:
             th.BooleanType,
             default=False,
             title="Dry run",
-            description="Everything but the request: maps, validates and reports. Sends nothing, "
-            "records nothing, emits no state.",
+            description="Everything but the request: maps and checks every call, shows some with "
+            "what is personal masked, and counts all by partner and by reason. Sends nothing, "
+            "records nothing, writes no file, emits no state; what the ledger knows is not asked.",
         ),
         th.Property(
             "timezone",

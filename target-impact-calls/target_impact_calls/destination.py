@@ -26,6 +26,14 @@ class Impact(Destination):
     vendor = "impact"
     path = "/calldata/logCallData"
     key_field = KEY
+    partner_field = "MediaId"
+    impersonal = frozenset(
+        {
+            "CampaignId", "MediaId", "ActionTrackerId", "AdId", "EventDate", "CallProvider",
+            "CallStatus", "CallDuration", "TalkDuration", "CallerPhoneNumberCountry",
+            "CalledPhoneNumberCountry",
+        }
+    )  # fmt: skip
     same_key = True
 
     @cached_property

@@ -11,7 +11,7 @@ from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.identity import Identity
 from target_invoca_calls import responses
-from target_invoca_calls.call import KEY, Writer
+from target_invoca_calls.call import CAMPAIGN, KEY, Writer
 from target_invoca_calls.recording import Kept
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Invoca(Destination):
     vendor = "invoca"
     path = "/api/2022-03-01/calls.json"
     key_field = KEY
+    partner_field = CAMPAIGN
+    impersonal = frozenset({CAMPAIGN, "start_time", "call_direction", "language_code"})
     same_key = False
 
     @cached_property

@@ -203,6 +203,18 @@ def test_25_kills_lose_no_call_and_double_none(start, ended, sandbox):
     assert statuses.count(409) <= kills * 16, f"seed {seed}"
 
 
+def test_a_dry_run_shows_calls_by_campaign_and_no_person(run, sandbox):
+    """Numbers, recording, signals and custom data by their shape; nothing is sent."""
+    done = run([call(1, custom_data={"agent": "Planted Name"}), call(2)], dry_run=True)
+    assert (done.code, done.states, sandbox.journal("invoca")) == (0, [], [])
+    assert "calling_phone_number=+############ " in done.err
+    assert "call_direction=inbound" in done.err
+    assert "        2  85\n" in done.err
+    assert "Planted" not in done.err
+    assert "recordings.example" not in done.err
+    assert_silent(done)
+
+
 def test_the_readme_s_mapping_makes_a_call_of_an_iovox_record(run, sandbox):
     """As printed there: swapped when outbound, without a recording filtered out."""
     mapping = yaml.safe_load(README.split("```yaml\n")[1].split("```")[0])

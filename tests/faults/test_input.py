@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,29 @@ def test_a_dry_run_reports_and_leaves_no_trace(bench):
     assert not bench.ledger_file.exists()
     assert not bench.rejected.exists()
     assert bench.run(lines, dry_run=True, max_rejected_percent=0).code == 1
+
+
+def test_a_dry_run_shows_what_would_be_sent_and_to_whom(bench):
+    """Some calls with what is personal masked; all by partner; a partner who would get none."""
+    shown = bench.record(1, MediaId=10001, City="Planted-Town", CallSessionId="ab:4075550123")
+    lines = [bench.record(n, MediaId=10002) for n in (2, 3)]
+    tables = {"partners": {"0312": "10001", "0313": "10002", "0314": "10003"}, "other": {"x": "y"}}
+    errors = bench.run(
+        [*bench.calls(0), shown, *lines], dry_run=True, stream_map_config=tables
+    ).errors
+    assert "MediaId=10001" in errors
+    assert "CallSessionId=ab:##########" in errors
+    assert "City=xxxxxxx-xxxx" in errors
+    assert re.search(r"CallerId=\+#{11} ", errors)
+    assert re.findall(r" (\d+)  (1000\d)$", errors, re.MULTILINE) == [
+        ("2", "10002"),
+        ("1", "10001"),
+    ]
+    assert "partners names MediaId without a call: 10003" in errors
+    assert "other names" not in errors
+    assert "Planted" not in errors
+    assert "4075550123" not in errors
+    assert not bench.rejected.exists()
 
 
 def peak_kilobytes(bench, until, calls):

@@ -45,6 +45,8 @@ class Destination(ABC):
         vendor: Its short name, in the ledger's accounts.
         path: Where calls are posted, below ``api_url``.
         key_field: The parameter that holds the call's key.
+        partner_field: The parameter by which a dry run counts calls: who is paid for them.
+        impersonal: Parameters whose values a dry run may show; the others it masks.
         same_key: Whether one key in two campaigns may be two calls; False where the vendor keeps
             the keys of all campaigns in one space.
     """
@@ -52,6 +54,8 @@ class Destination(ABC):
     vendor: ClassVar[str]
     path: ClassVar[str]
     key_field: ClassVar[str]
+    partner_field: ClassVar[str]
+    impersonal: ClassVar[frozenset[str]]
     same_key: ClassVar[bool]
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How a target delivers: a run with everything around it, or a dry one that sends nothing."""
+"""How a target delivers: a run with everything around it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from singer_calls.deliver.run import DeliveryRun, RunOptions
 from singer_calls.deliver.run_thread import RunThread
 from singer_calls.deliver.sender import SenderOptions
 from singer_calls.deliver.sql_ledger import SqlLedger
-from singer_calls.deliver.summary import CallMetric, Summary
-from singer_calls.deliver.thresholds import exceeded
+from singer_calls.deliver.summary import Summary
 from singer_calls.deliver.transport import Transport
 from singer_calls.errors import PluginError
 from singer_calls.http.retry import RetryPolicy
@@ -28,44 +27,6 @@ if TYPE_CHECKING:
     from singer_calls.deliver.entries import Known, Ledger
     from singer_calls.deliver.sender import Call
     from singer_calls.deliver.target import CallTarget
-
-
-class DryDelivery:
-    """Maps, checks and reports: sends nothing, records nothing.
-
-    Attributes:
-        emits_state: False: the next run would take these calls for delivered.
-        summary: Counts.
-    """
-
-    emits_state = False
-
-    def __init__(self, target: CallTarget) -> None:
-        self.summary = Summary()
-        self._percent: int = target.config["max_rejected_percent"]
-
-    def take(self, call: Call) -> None:
-        """Count a call."""
-        if call.refused is None:
-            self.summary.add(CallMetric.WOULD_SEND)
-        else:
-            self.summary.settle(call.refused)
-
-    def fail(self, failure: PluginError) -> None:
-        """End the run."""
-        raise failure
-
-    def settle(self, *, abandon: bool, check: bool) -> PluginError | None:
-        """Why the run has failed, or None."""
-        if abandon or not check:
-            return None
-        refused = self.summary.count(CallMetric.REJECTED)
-        tried = refused + self.summary.count(CallMetric.WOULD_SEND)
-        sentence = exceeded(self._percent, tried, refused)
-        return PluginError(f"{sentence}.") if sentence else None
-
-    def close(self, how: str) -> None:
-        """Nothing was opened."""
 
 
 class LiveDelivery:

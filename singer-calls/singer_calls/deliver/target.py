@@ -24,7 +24,8 @@ from singer_calls.deliver.dead_letters import (
     read_old_record,
     read_old_schema,
 )
-from singer_calls.deliver.launch import DryDelivery, LiveDelivery
+from singer_calls.deliver.dry_run import DryDelivery
+from singer_calls.deliver.launch import LiveDelivery
 from singer_calls.deliver.ledger_place import anchored
 from singer_calls.deliver.messages import decode_exactly, encode
 from singer_calls.deliver.outcome import InvalidCallError, Rejected
