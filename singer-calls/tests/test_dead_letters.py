@@ -23,6 +23,7 @@ from singer_calls.deliver.outcome import Rejected, Unknown
 from singer_calls.errors import PluginError
 
 TARGET = "target-test"
+NAMES = {"target": TARGET, "loader": None, "extractor": None}
 ACCOUNT = Account("test", "https://vendor.example", "7")
 SCHEMA = {
     "type": "SCHEMA",
@@ -48,14 +49,14 @@ def lines(path):
 
 @pytest.fixture
 def file(tmp_path):
-    file = DeadLetterFile(str(tmp_path / "rejected"), "run", TARGET)
+    file = DeadLetterFile(str(tmp_path / "rejected"), "run", NAMES)
     yield file
     file.close()
 
 
 def test_no_call_no_file(tmp_path):
     """A run without rejected calls leaves nothing behind."""
-    DeadLetters(str(tmp_path / "rejected"), "run", TARGET).close()
+    DeadLetters(str(tmp_path / "rejected"), "run", TARGET, {}).close()
     assert not list(tmp_path.iterdir())
 
 
@@ -179,19 +180,32 @@ def test_a_file_of_release_0_1_is_read():
 
 def test_only_the_owner_can_read_file_and_folder(tmp_path):
     """The file holds phone numbers."""
-    letters = DeadLetters(str(tmp_path / "rejected"), "run", TARGET)
+    letters = DeadLetters(str(tmp_path / "rejected"), "run", TARGET, {})
     letters.file(held=True).append([letter("a", Unknown("no answer"), 1)])
     (path,) = letters.paths
-    assert path.endswith("run.held.singer.jsonl")
+    assert path.endswith(f"{TARGET}-run.held.singer.jsonl")
     assert letters.held.path.stat().st_mode & 0o777 == 0o600
     assert letters.held.path.parent.stat().st_mode & 0o777 == 0o700
     letters.close()
 
 
+def test_file_and_mark_name_the_loader_and_its_pipeline(tmp_path):
+    """As Meltano calls them, whatever characters it allows; the target stays who may replay it."""
+    meltano = {"MELTANO_LOADER_NAME": "brand/../c", "MELTANO_EXTRACTOR_NAME": "tap-x--c"}
+    letters = DeadLetters(str(tmp_path), "1", TARGET, meltano)
+    letters.file(held=False).append([letter("a", Rejected("no"))])
+    letters.close()
+    (path,) = tmp_path.iterdir()
+    assert path.name == "brand_.._c-1.singer.jsonl"
+    mark = lines(path)[1]["set_aside"]
+    assert (mark["target"], mark["loader"], mark["extractor"]) == (TARGET, "brand/../c", "tap-x--c")
+    assert signs_of_earlier_runs(str(tmp_path), TARGET, "https://vendor.example")
+
+
 def test_two_runs_in_one_second_write_two_files(tmp_path):
     """Neither overwrites nor mixes with the other."""
     for _ in range(2):
-        file = DeadLetterFile(str(tmp_path), "run", TARGET)
+        file = DeadLetterFile(str(tmp_path), "run", NAMES)
         file.append([letter("a", Rejected("no"))])
         file.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -205,12 +219,12 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(PluginError, match="rejected_path"):
-        DeadLetterFile(str(blocked), "run", TARGET).append([letter("a", Rejected("no"))])
+        DeadLetterFile(str(blocked), "run", NAMES).append([letter("a", Rejected("no"))])
 
 
 def test_files_show_that_this_target_delivered_to_a_vendor_before(tmp_path):
     """By their marks, not by their names alone."""
-    file = DeadLetterFile(str(tmp_path), f"{TARGET}-1", TARGET)
+    file = DeadLetterFile(str(tmp_path), f"{TARGET}-1", NAMES)
     file.append([letter("a", Rejected("no"))])
     file.close()
     (tmp_path / f"{TARGET}-2.singer.jsonl").write_text("damaged\n")

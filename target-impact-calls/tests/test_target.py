@@ -172,6 +172,7 @@ def test_a_call_of_unknown_fate_is_held_and_not_sent_again(run, sandbox, fault):
     assert done.states[-1] == 2
     assert sandbox.fired("impact") == {fault: 1}
     assert [record["CallSessionId"] for record in done.set_aside("held.singer.jsonl")] == ["call-1"]
+    assert "held.singer.jsonl: see at the vendor whether they arrived" in done.err
     assert sandbox.books("impact").get("call-1", 0) <= 1
     assert_silent(done)
 

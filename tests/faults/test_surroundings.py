@@ -185,7 +185,7 @@ def test_what_is_known_is_written_down_beside_a_call_that_could_not_be(tmp_path)
     letter = DeadLetter(SourceRecord({"stream": "calls"}, message), Rejected("no"), 1)
 
     async def settle():
-        letters = DeadLetters(str(in_the_way), "target", "target")
+        letters = DeadLetters(str(in_the_way), "1", "target", {})
         async with GroupCommit(ledger, letters, ThreadWorker("ledger")) as commit:
             return await asyncio.gather(
                 commit.ask(db.Note(here, "good", 1, db.ACCEPTED)),

@@ -71,6 +71,8 @@ def test_a_number_without_a_partner_is_rejected_unless_one_is_named(real, sandbo
     assert partners == {"10001", "10002", "10003"}
     assert "MediaId" in log
     (rejected,) = (mine.folder / "rejected").glob("*.singer.jsonl")
+    assert rejected.name.startswith("target-impact-calls--invox-")
+    assert f"Rejected calls are in {rejected}" in log
     with (mine.folder / "env").open("a") as file:
         file.write("TARGET_IMPACT_CALLS_MEDIA_ID=77\n")
     invoke = ("invoke", "target-impact-calls--invox", "--input", str(rejected))

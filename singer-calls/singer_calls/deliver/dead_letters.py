@@ -2,14 +2,17 @@
 
 Each run has up to two files in ``rejected_path``, mode 0600, made when first needed:
 
-    <target>-<UTC start>.singer.jsonl         rejected calls
-    <target>-<UTC start>.held.singer.jsonl    calls whose outcome is unknown
+    <loader>-<UTC start>.singer.jsonl         rejected calls
+    <loader>-<UTC start>.held.singer.jsonl    calls whose outcome is unknown
+
+The loader is what Meltano calls the target, else the target's own name.
 
 They hold the SCHEMA messages and the RECORD messages of the tap as they came, unmapped. Beside the
 ``record`` of each message, where no field of a record can be, stands our mark:
 
-    "set_aside": {"target", "account": {"vendor", "origin", "campaign"}, "key", "attempt",
-                  "outcome", "reason", "field", "fields", "status", "words", "time"}
+    "set_aside": {"target", "loader", "extractor", "account": {"vendor", "origin", "campaign"},
+                  "key", "attempt", "outcome", "reason", "field", "fields", "status", "words",
+                  "time"}
 
 Replaying a file is a person's decision about the outcome that it was written for: its mark is the
 licence to send that call once more, if the ledger still says that outcome of that attempt.
@@ -20,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,14 +132,16 @@ class DeadLetterFile:
     Args:
         folder: ``rejected_path``.
         name: File name without its ending.
-        target: The plugin's name, for the marks.
+        names: Of the plugin and of its pipeline, for the marks.
         ending: Of the file's name.
     """
 
-    def __init__(self, folder: str, name: str, target: str, ending: str = ".singer.jsonl") -> None:
+    def __init__(
+        self, folder: str, name: str, names: Mapping[str, str | None], ending: str = ".singer.jsonl"
+    ) -> None:
         self._folder = Path(folder)
         self._name = name
-        self._target = target
+        self._names = names
         self._ending = ending
         self._descriptor: int | None = None
         self._streams: dict[str, Mapping[str, Any]] = {}
@@ -206,7 +212,7 @@ class DeadLetterFile:
         account, outcome = letter.account, letter.outcome
         refused = outcome if isinstance(outcome, Rejected) else Rejected()
         return {
-            "target": self._target,
+            **self._names,
             "account": account
             and {
                 "vendor": account.vendor,
@@ -244,13 +250,23 @@ class DeadLetters:
 
     Args:
         folder: ``rejected_path``.
-        name: File name without its ending.
+        started: Of the run, as the files' names have it.
         target: The plugin's name.
+        environment: Variables of the process: Meltano names loader and extractor.
     """
 
-    def __init__(self, folder: str, name: str, target: str) -> None:
-        self.rejected = DeadLetterFile(folder, name, target)
-        self.held = DeadLetterFile(folder, name, target, ".held.singer.jsonl")
+    def __init__(
+        self, folder: str, started: str, target: str, environment: Mapping[str, str]
+    ) -> None:
+        names = {
+            "target": target,
+            "loader": environment.get("MELTANO_LOADER_NAME"),
+            "extractor": environment.get("MELTANO_EXTRACTOR_NAME"),
+        }
+        loader = re.sub(r"[^\w.-]", "_", names["loader"] or target)
+        name = f"{loader}-{started}"
+        self.rejected = DeadLetterFile(folder, name, names)
+        self.held = DeadLetterFile(folder, name, names, ".held.singer.jsonl")
 
     @property
     def paths(self) -> list[str]:
@@ -287,7 +303,7 @@ def read_mark(message: dict[str, Any], target: str) -> Licence | None:
     if mark.get("target") != target:
         raise PluginError(
             f"This file of rejected calls was not written by {target}: replay it with the target "
-            "that its file name begins with."
+            "that its lines name."
         )
     account = mark.get("account")
     return Licence(
@@ -348,7 +364,7 @@ def signs_of_earlier_runs(folder: str, target: str, origin: str) -> str:
         target: The plugin's name.
         origin: The vendor's, see ``identity.origin_of``.
     """
-    for path in sorted(Path(folder).glob(f"{target}-*.singer.jsonl")):
+    for path in sorted(Path(folder).glob("*.singer.jsonl")):
         with contextlib.suppress(OSError, ValueError), path.open("rb") as lines:
             for line in lines:
                 mark = decode(line).get(MARK) or {}

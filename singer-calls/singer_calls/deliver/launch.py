@@ -46,8 +46,8 @@ class LiveDelivery:
         self._progress: Progress | None = None
         self._failure: PluginError | None = None
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        folder, name = target.config["rejected_path"], target.name
-        self._letters = DeadLetters(folder, f"{name}-{started}", name)
+        folder = target.config["rejected_path"]
+        self._letters = DeadLetters(folder, started, target.name, os.environ)
         self.summary = Summary()
 
     def take(self, call: Call) -> None:
@@ -201,5 +201,13 @@ class LiveDelivery:
         """End the run in the ledger: ``done``, ``failed`` or ``stopped``."""
         if self._progress is not None:
             self._progress.close()
+        if path := self._letters.rejected.path:
+            self._target.logger.warning("Rejected calls are in %s.", path.resolve())
+        if path := self._letters.held.path:
+            self._target.logger.warning(
+                "Held calls are in %s: see at the vendor whether they arrived; who did not can be "
+                "replayed with --input.",
+                path.resolve(),
+            )
         if self._ledger is not None:
             self._ledger.close(how=how, counts=self.summary.by_account)
