@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -116,32 +117,60 @@ def commands(pid: int) -> list[str]:
 
 
 class Program:
-    """A program with its output in a file."""
+    """A program with its output in a file, started again when it ends: systemd's Restart=always.
+
+    Args:
+        log: The file.
+        line: Its command line.
+        env: All of its environment.
+        cwd: Its folder.
+    """
 
     def __init__(self, log: Path, line: list[str], env: Mapping[str, str], cwd: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                line, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        self._log, self._line, self._env, self._cwd = log, line, dict(env), cwd
+        self._over = threading.Event()
+        self._process = self._start()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as out:
+            return subprocess.Popen(
+                self._line,
+                env=self._env,
+                cwd=self._cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
             )
+
+    def _keep(self) -> None:
+        while not self._over.wait(1):
+            if self._process.poll() is not None:
+                self._process = self._start()
 
     @property
     def pid(self) -> int:
         """Its process."""
-        return self.process.pid
+        return self._process.pid
 
     def kill(self) -> None:
-        """End it and all that it started, at once: a machine without current."""
-        for pid in descendants(self.pid):
+        """End it and all that it started, at once and for good: a machine without current."""
+        self._over.set()
+        self._keeper.join()
+        for pid in descendants(self.pid) if self._process.poll() is None else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait()
+        self._process.wait()
 
     def stop(self, patience: float = 15.0) -> None:
         """Ask it to end; what is left after a while is killed."""
-        self.process.terminate()
+        self._over.set()
+        self._keeper.join()
+        self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(patience)
+            self._process.wait(patience)
             return
         self.kill()
 
@@ -164,37 +193,28 @@ class Engine:
         *,
         partition: str = "@weekly",
         slots: int | None = None,
-        **settings: str,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.url = url
-        self.settings = settings
+        self.settings = dict(settings or {})
         self.postgres = Postgres()
         self.machines: dict[str, Program] = {}
         self._programs: list[Program] = []
+        self._tries: dict[tuple[Any, Any], int] = {}
         self._port = demo.free_port(8380)
         self._secret = secrets.token_hex(32)
         self._installed = folder / "plugins"
+        self._project = demo.Project(folder / "project", url)
+        self._project.environment[demo.PLUGINS_FOLDER] = str(self._installed)
         self._orchestrate(partition, slots)
 
     def _orchestrate(self, partition: str, slots: int | None) -> None:
         """A copy of orchestrate/airflow, with schedules of its own."""
         ours = self.folder / "orchestrate"
         shutil.copytree(HOUSE / "orchestrate" / "airflow", ours, dirs_exist_ok=True)
-        project = demo.Project(self.folder / "project", self.url)
-        project.environment[demo.PLUGINS_FOLDER] = str(self._installed)
-        done = project.meltano("install", *PLUGINS)
-        if done.returncode:
-            raise RuntimeError(done.stdout[-3000:])
-        listed = subprocess.run(
-            [demo.BIN / "meltano", "schedule", "list", "--format=json"],
-            cwd=HOUSE,
-            env=project.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        schedules = json.loads(listed.stdout)
+        self.meltano("install", *PLUGINS)
+        schedules = json.loads(self.meltano("schedule", "list", "--format=json"))
         for plan in schedules["schedules"]["job"]:
             plan["env"]["PAST_PARTITION"] = partition
         (ours / "schedules.json").write_text(json.dumps(schedules), encoding="utf-8")
@@ -202,6 +222,24 @@ class Engine:
             pools = json.loads((ours / "pools.json").read_text(encoding="utf-8"))
             pools = {name: pool | {"slots": slots} for name, pool in pools.items()}
             (ours / "pools.json").write_text(json.dumps(pools), encoding="utf-8")
+
+    def meltano(self, *arguments: str, **environment: str) -> str:
+        """Run Meltano in this checkout; returns what it prints.
+
+        Raises:
+            RuntimeError: It failed.
+        """
+        done = subprocess.run(
+            [demo.BIN / "meltano", f"--env-file={self._project.folder / 'env'}", *arguments],
+            cwd=HOUSE,
+            env=self._project.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"meltano {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
+        return done.stdout
 
     def _environment(self, home: Path, **more: str) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if n in {"PATH", "LANG", "TMPDIR"}}
@@ -229,11 +267,13 @@ class Engine:
         return self._environment(
             self.folder / "engine",
             AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=self.postgres.url("airflow"),
+            AIRFLOW__API__HOST="127.0.0.1",
             AIRFLOW__API__PORT=str(self._port),
             AIRFLOW__API__WORKERS="1",
             AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True",
             AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=str(HEARTBEAT_TIMEOUT_SECONDS),
             AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL="5",
+            AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL="30",
             AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL="3600",
             AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL="3600",
         )
@@ -258,7 +298,9 @@ class Engine:
         return done.stdout
 
     def __enter__(self) -> Self:
-        self.postgres.create("airflow")
+        self.postgres.create("airflow", "meltano")
+        # Meltano makes its tables when it first runs; several that begin at once would collide.
+        self.meltano("state", "list", MELTANO_DATABASE_URI=self.postgres.url("meltano"))
         (self.folder / "engine").mkdir(parents=True, exist_ok=True)
         try:
             self.airflow("db", "migrate")
@@ -340,8 +382,9 @@ class Engine:
     # Work
 
     def fresh(self) -> None:
-        """A new ledger, new states, and no rejected files."""
-        self.postgres.create("calls", "meltano")
+        """A new ledger, and no rejected files."""
+        self.postgres.create("calls")
+        self._tries = {(task["dag"], task["date"]): task["tries"] for task in self._tasks()}
         shutil.rmtree(self.folder / "rejected", ignore_errors=True)
 
     def backfill(self, job: str, start: str, end: str, *, check: bool = True) -> str:
@@ -352,18 +395,27 @@ class Engine:
             check=check,
         )
 
-    def tasks(self) -> list[dict[str, Any]]:
-        """The task instances of all past DAGs: what they became, where, and what they counted."""
+    def _tasks(self) -> list[dict[str, Any]]:
         rows = self.postgres.rows(
             "airflow",
-            "SELECT t.dag_id, r.logical_date, t.state, t.try_number, t.hostname, t.pool,"
+            "SELECT t.dag_id, r.run_id, r.logical_date, t.state, t.try_number, t.hostname, t.pool,"
             " (SELECT x.value FROM xcom x WHERE x.dag_run_id = r.id AND x.key = 'calls'"
             "  AND x.task_id = t.task_id), t.start_date, t.end_date"
             " FROM task_instance t JOIN dag_run r ON r.dag_id = t.dag_id AND r.run_id = t.run_id"
-            " ORDER BY 1, 2",
+            " ORDER BY 1, 3",
         )
-        names = ("dag", "date", "state", "tries", "host", "pool", "calls", "start", "end")
+        names = ("dag", "run", "date", "state", "tries", "host", "pool", "calls", "start", "end")
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """The tasks of all past DAGs: what they became, where, after how many tries, their counts.
+
+        Tries are counted from ``fresh`` on.
+        """
+        return [
+            task | {"tries": task["tries"] - self._tries.get((task["dag"], task["date"]), 0)}
+            for task in self._tasks()
+        ]
 
     def ended(self, patience: float = 900.0) -> list[dict[str, Any]]:
         """The tasks, once each run has ended.
@@ -375,7 +427,9 @@ class Engine:
         def found() -> list[dict[str, Any]] | None:
             with contextlib.suppress(psycopg.OperationalError):  # it may be away for a while
                 open_runs = self.postgres.rows(
-                    "airflow", "SELECT 1 FROM dag_run WHERE state IN ('queued', 'running')"
+                    "airflow",
+                    "SELECT 1 FROM dag_run WHERE state IN ('queued', 'running')"
+                    " UNION ALL SELECT 1 FROM backfill WHERE completed_at IS NULL",
                 )
                 return None if open_runs else self.tasks()
             return None

@@ -31,8 +31,8 @@ BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 STOP_SECONDS = 180  # a target waits for answers so long at most: request_timeout of Invoca is 120
 PROJECT = Path(os.environ.get("MELTANO_PROJECT_ROOT") or Path(__file__).resolve().parents[3])
 RETRIES = {
-    "retries": 5,
-    "retry_delay": timedelta(minutes=1),
+    "retries": 6,
+    "retry_delay": timedelta(seconds=30),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=30),
 }
