@@ -19,13 +19,13 @@ import requests
 
 from call_sandbox import Sandbox
 from singer_calls.errors import PluginError, SettingsError
-from singer_calls.recordings.audio import Audio
+from singer_calls.recordings.audio import inspect
 from singer_calls.recordings.settings import PathError
 from singer_calls.recordings.store import Store, StoreError, _refusal
 
 PATH = "iovox/2026/11/25/30683207599876.mp3"
 STEREO = (files("call_sandbox") / "audio" / "stereo.mp3").read_bytes()
-AUDIO = Audio("mp3", 2, 3.168)
+AUDIO = inspect(io.BytesIO(STEREO), len(STEREO))
 LARGE = 9 * 2**20
 
 
