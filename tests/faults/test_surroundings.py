@@ -302,8 +302,11 @@ def test_the_ledger_tells_what_waits_for_a_person(bench):
     look = bench.run([], "--ledger")
     assert look.code == 0
     text = look.out.decode()
-    counts = [line.split()[1:] for line in text.splitlines()[1:4]]
-    assert counts == [["accepted", "18"], ["rejected", "1"], ["unknown", "1"]]
+    assert [line.split()[-2:] for line in text.splitlines() if len(line.split()) == 3][1:] == [
+        ["accepted", "18"],
+        ["rejected", "1"],
+        ["unknown", "1"],
+    ]
     assert f"rejected {bench.key(0)}" in text
     assert f"unknown {bench.key(1)}" in text
     assert bench.key(2) not in text

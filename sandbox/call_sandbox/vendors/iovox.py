@@ -21,7 +21,15 @@ from zoneinfo import ZoneInfo
 from call_sandbox.calls import DAY, HOUR
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
-from call_sandbox.vendors.iovox_calls import FIELDS, KINDS, RESULT, documented, pruned, row
+from call_sandbox.vendors.iovox_calls import (
+    FIELDS,
+    KINDS,
+    RESULT,
+    caller,
+    documented,
+    pruned,
+    row,
+)
 
 WITHOUT_ORDER = {f"link_category_{name}" for name in ("value", "label", "id")}
 DEFAULT_FIELDS = (
@@ -136,7 +144,7 @@ class Iovox(Vendor):
             PageCall(
                 key=str(shown["id"]),
                 when=shown["call_start"],
-                caller=mask(call.caller),
+                caller=mask(caller(call)),
                 status=shown["call_result"],
                 seconds=shown["call_time_sec"] or None,
             )

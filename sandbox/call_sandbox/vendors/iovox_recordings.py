@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 from call_sandbox.sound import wav
 from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
-from call_sandbox.vendors.iovox_calls import FIRST_ID, documented, identity
+from call_sandbox.vendors.iovox_calls import FIRST_ID, caller, documented, identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +106,7 @@ class IovoxRecordings(Vendor):
             PageCall(
                 key=str(identity(call)),
                 when=f"fetched {self.books[str(identity(call))]} times",
-                caller=mask(call.caller),
+                caller=mask(caller(call)),
                 status="recorded" if call.recorded else "none",
                 seconds=None,
             )
