@@ -269,7 +269,8 @@ class Known:
         calls: Calls delivered to this vendor; counting ends at ``KNOWN_LIMIT``.
         newest: When the newest of them took place, UTC, ISO 8601; None when no moment is known.
         unmarked: Rows without marks (of the first format); counting ends likewise.
-        records: Rows of records that never became a delivery, see ``Refuse``, and still wait.
+        records: Rows of records that never became a delivery, see ``Refuse``, and still wait; and
+            decisions of people about such.
         empty: Whether there is no row of any call.
     """
 

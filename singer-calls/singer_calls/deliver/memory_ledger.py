@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.entries import (
+    CLOSED,
     DELIVERED,
     KNOWN_LIMIT,
+    PERSON,
     REJECTED,
     SENDING,
     WAITS,
@@ -144,7 +146,8 @@ class MemoryLedger:
                 unmarked=min(sum(row.unmarked for row in rows), KNOWN_LIMIT),
                 empty=not self._store.rows,
                 records=sum(
-                    row.account == records_of(self._facts.target) and row.state in WAITS
+                    row.account == records_of(self._facts.target)
+                    and (row.state in WAITS or (row.state, row.remedy) == (CLOSED, PERSON))
                     for row in self._store.rows.values()
                 ),
             )

@@ -108,7 +108,7 @@ class SenderOptions:
         same_key: Whether one key in two campaigns is two calls, see ``Destination``.
         fresh: Whether the ledger was empty when the run began.
         remembers: Whether the ledger has records that never became a delivery: a delivery closes
-            its own.
+            its own, and a person may have decided about it.
     """
 
     target: str
@@ -284,12 +284,24 @@ class Sender:
         if row is not None and row.state == db.SENDING:
             return Pending(f"{self._commit.who(row.run)} is sending this call, without end")
         outcome = judge(delivery, found, call.source.licence, self._options.policy)
+        if row is None and self._memory.remembers:
+            outcome = await self._as_decided(call, outcome)
         if outcome is None:
             refused = self._campaigns.get(delivery.account)
             if refused is None:
                 return row
             return await self._refuse_campaign(call, delivery, row, refused)
         return await self._without_sending(call, delivery, row, outcome)
+
+    async def _as_decided(self, call: Call, outcome: Outcome | None) -> Outcome | None:
+        """What a person said of a record that never became a delivery, and does so only now."""
+        account = db.records_of(self._options.target)
+        record = (await self._commit.ask(db.Lookup(account, call.source.name))).row
+        if record is not None and (record.state, record.remedy) == (db.CLOSED, db.PERSON):
+            return AlreadyDelivered("closed earlier")
+        if isinstance(outcome, Twin) and record is not None and record.released:
+            return None
+        return outcome
 
     async def _without_sending(
         self, call: Call, delivery: Delivery, row: Row | None, outcome: Outcome

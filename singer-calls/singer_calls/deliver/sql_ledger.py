@@ -35,7 +35,7 @@ from singer_calls.deliver.sql_calls import Calls
 from singer_calls.deliver.sql_database import Database
 from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_runs import Runs
-from singer_calls.deliver.sql_tables import CALLS, IS_UNMARKED, STANDING
+from singer_calls.deliver.sql_tables import CALLS, DECISIONS, IS_UNMARKED, STANDING
 from singer_calls.deliver.transitions import Rows, delivered_keys, places, twin
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class SqlLedger:
             records = self._calls.number(connection, records_of(self._target))
             delivered = theirs & CALLS.c.state.in_(sorted(DELIVERED))
             waiting = (CALLS.c.account == records) & STANDING & CALLS.c.state.in_(sorted(WAITS))
+            decided = DECISIONS.c.account == records
             calls = _count(connection, delivered)
             newest = sa.select(CALLS.c.moment).where(delivered, CALLS.c.moment.is_not(None))
             last = newest.order_by(CALLS.c.moment.desc()).limit(1)
@@ -99,7 +100,7 @@ class SqlLedger:
                 calls=calls,
                 newest=None if moment is None else iso(moment),
                 unmarked=_count(connection, theirs & IS_UNMARKED),
-                records=_count(connection, waiting),
+                records=_count(connection, waiting) + _count(connection, decided, DECISIONS),
                 empty=connection.execute(sa.select(CALLS.c.key).limit(1)).first() is None,
             )
 
@@ -185,8 +186,10 @@ class SqlLedger:
             self._database.close()
 
 
-def _count(connection: Connection, condition: sa.ColumnElement[bool]) -> int:
-    some = sa.select(sa.literal(1)).select_from(CALLS).where(condition).limit(KNOWN_LIMIT)
+def _count(
+    connection: Connection, condition: sa.ColumnElement[bool], table: sa.Table = CALLS
+) -> int:
+    some = sa.select(sa.literal(1)).select_from(table).where(condition).limit(KNOWN_LIMIT)
     count = sa.select(sa.func.count()).select_from(some.subquery())
     return int(connection.execute(count).scalar_one())
 

@@ -44,6 +44,20 @@ _LATER = "its call was delivered later"
 Place = tuple["Account", str]
 
 
+def elsewhere(delivered: Row, rows: Mapping[Place, Row]) -> dict[Place, Row]:
+    """Of these rows, the refused ones of a delivered call in other accounts: closed."""
+    return {
+        place: replace(row, state=CLOSED, released=False, reason=_ELSEWHERE)
+        for place, row in rows.items()
+        if row.state == REJECTED
+        and row.key == delivered.key
+        and row.account != delivered.account
+        and (row.account.vendor, row.account.origin)
+        == (delivered.account.vendor, delivered.account.origin)
+        and not row.identity.contradicts(delivered.identity)
+    }
+
+
 def places(requests: Iterable[Request], target: str) -> set[Place]:
     """Where the rows are that these requests name."""
     named: set[Place] = set()
@@ -194,17 +208,8 @@ class Rows:
 
     def _close(self, delivered: Row, record: str | None) -> None:
         """Nobody needs to look any more at what was refused of a call that is delivered."""
-        for place in self._rejected.get(delivered.key, ()):
-            row = self.rows[place]
-            elsewhere = (
-                row.state == REJECTED
-                and row.account != delivered.account
-                and (row.account.vendor, row.account.origin)
-                == (delivered.account.vendor, delivered.account.origin)
-                and not row.identity.contradicts(delivered.identity)
-            )
-            if elsewhere:
-                self.rows[place] = replace(row, state=CLOSED, released=False, reason=_ELSEWHERE)
+        rejected = {place: self.rows[place] for place in self._rejected.get(delivered.key, ())}
+        self.rows |= elsewhere(delivered, rejected)
         place = (records_of(self.target), record or "")
         known = self.rows.get(place)
         if record is not None and known is not None and known.state != CLOSED:

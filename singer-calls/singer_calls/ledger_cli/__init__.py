@@ -1,0 +1,1 @@
+"""The ledger for people: the command ``call-ledger`` and its page."""

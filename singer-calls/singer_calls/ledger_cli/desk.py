@@ -1,0 +1,418 @@
+"""What people read in a ledger and decide there; begins no run.
+
+Reads take no lock, and none of them walks through the calls: what waits has an index, what was
+delivered is counted in the rows of the runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from singer_calls.deliver.entries import (
+    REJECTED,
+    SENDING,
+    UNKNOWN,
+    LedgerError,
+    Row,
+)
+from singer_calls.deliver.identity import Account
+from singer_calls.deliver.machine import Machine, Process
+from singer_calls.deliver.sql_calls import Calls
+from singer_calls.deliver.sql_database import Database, now
+from singer_calls.deliver.sql_errors import explained
+from singer_calls.deliver.sql_store import format_of, open_engine, place_of, reading
+from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, FORMAT, RUNS, STANDING
+from singer_calls.deliver.transitions import LEFT, elsewhere, left
+from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError, decided
+from singer_calls.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection
+
+_PATIENCE = 10.0  # seconds for which an outage is sat out
+_LOST = "lost"
+_CHUNK = 500  # keys per statement
+_PAGE = 1000  # rows per statement
+
+Place = tuple[Account, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A row as people see it; times are UTC seconds since the epoch.
+
+    Attributes:
+        state: ``unknown`` also for a call that an ended run was sending.
+        run: Number of the run that wrote it.
+        released: Whether the next run may send it once more.
+    """
+
+    account: Account
+    key: str
+    state: str
+    run: int
+    attempt: int
+    moment: int | None
+    first_seen: int
+    updated: int
+    released: bool
+    reason: str
+    field: str | None
+    reference: str | None
+    file: str | None
+
+    @property
+    def why(self) -> str:
+        """Why it waits, with the parameter at fault."""
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which of the calls that wait.
+
+    Attributes:
+        state: ``rejected`` or ``unknown``, None for both.
+        account: Part of an account's name.
+        reason: Part of the reason or of the field's name.
+        since: UTC seconds: set aside then or later.
+        released: Only those that are to be sent again, or only the others.
+    """
+
+    state: str | None = None
+    account: str | None = None
+    reason: str | None = None
+    since: int | None = None
+    released: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as people see it; ``counts`` by account, day and state."""
+
+    id: int
+    target: str
+    started: int
+    ended: int | None
+    how: str | None
+    node: str | None
+    counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision that was made of a call."""
+
+    decision: str
+    who: str
+    decided: int
+    attempt: int
+    reference: str | None
+    note: str | None
+
+
+def name_of(account: Account) -> str:
+    """An account for people, and as the counts of runs name it."""
+    return f"{account.vendor} {account.origin} {account.campaign}"
+
+
+class Desk:
+    """An existing ledger, open for a person.
+
+    Args:
+        url: SQLAlchemy URL, SQLite or PostgreSQL, absolute.
+
+    Raises:
+        LedgerError: There is none, it can't be read, or it is of another release.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._database: Database | None = None
+        with explained("read"):
+            self.engine = open_engine(url, create=False)
+            try:
+                self._check()
+            except BaseException:
+                self.engine.dispose()
+                raise
+        self._reader = reading(self.engine)
+
+    def _check(self) -> None:
+        version = format_of(self.engine)
+        if version is None:
+            raise LedgerError("There is no ledger at ledger_url: name the one that the runs use")
+        if version != FORMAT:
+            raise LedgerError(
+                "The ledger (ledger_url) is of an earlier release: the next run brings it up to "
+                "date, then look again"
+            )
+
+    def close(self) -> None:
+        """Leave it."""
+        self.engine.dispose()
+        if self._database is not None:
+            self._database.close()
+
+    @property
+    def place(self) -> str:
+        """Where it is: the file, or the URL without its secrets."""
+        return place_of(self.engine)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for reads.
+
+        Raises:
+            LedgerError: It can't be read.
+        """
+        with explained("read"), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, Calls]]:
+        """One transaction, and the calls in it. ``sending`` rows of runs that are gone are none."""
+        database = self._database = self._database or Database(self._url, _PATIENCE)
+        calls = Calls(database)
+        with explained("written"), database.writing() as connection:
+            calls.of_vendor(connection, "")  # reads the accounts
+            _end_gone(connection, calls)
+            yield connection, calls
+
+    # What is there
+
+    def accounts(self, connection: Connection) -> dict[int, Account]:
+        """All accounts by their numbers."""
+        columns = (ACCOUNTS.c.id, ACCOUNTS.c.vendor, ACCOUNTS.c.origin, ACCOUNTS.c.campaign)
+        return {id_: Account(*names) for id_, *names in connection.execute(sa.select(*columns))}
+
+    def runs(self, limit: int | None = None) -> list[Run]:
+        """Runs, the newest first."""
+        columns = (
+            RUNS.c.id,
+            RUNS.c.target,
+            RUNS.c.started,
+            RUNS.c.ended,
+            RUNS.c.how,
+            RUNS.c.node,
+            RUNS.c.counts,
+        )
+        with self.reading() as connection:
+            found = connection.execute(
+                sa.select(*columns).order_by(RUNS.c.id.desc()).limit(limit)
+            ).all()
+        return [
+            Run(*facts, counts=json.loads(counts or "{}"))  # type: ignore[misc]
+            for *facts, counts in found
+        ]
+
+    def waiting(self, wanted: Filter | None = None, limit: int | None = None) -> Iterator[Call]:
+        """Calls that wait for a person, oldest first."""
+        place = sa.tuple_(CALLS.c.updated, CALLS.c.key, CALLS.c.account)
+        left_ = sys.maxsize if limit is None else limit
+        last: tuple[Any, ...] | None = None
+        while left_ > 0:
+            with self.reading() as connection:
+                accounts = self.accounts(connection)
+                conditions = list(_conditions(wanted or Filter(), accounts))
+                if last is not None:
+                    conditions.append(place > last)
+                query = sa.select(CALLS).where(*conditions).order_by(*place.clauses)
+                rows = connection.execute(query.limit(min(left_, _PAGE))).all()
+            for row in rows:
+                yield _call(row, accounts)
+            if len(rows) < _PAGE:
+                return
+            last = (rows[-1].updated, rows[-1].key, rows[-1].account)
+            left_ -= len(rows)
+
+    def groups(self) -> list[tuple[str, str, Account, int, int]]:
+        """What waits by state, reason and account: with how many, and the oldest."""
+        state, why = _state(), _why()
+        count = sa.func.count()
+        query = (
+            sa.select(state, why, CALLS.c.account, count, sa.func.min(CALLS.c.updated))
+            .where(_waits())
+            .group_by(state, why, CALLS.c.account)
+            .order_by(count.desc())
+        )
+        with self.reading() as connection:
+            accounts = self.accounts(connection)
+            found = connection.execute(query).all()
+        return [(s, w, accounts[number], n, oldest) for s, w, number, n, oldest in found]
+
+    def under(self, keys: Sequence[str], account: str | None = None) -> list[Call]:
+        """All that is known under these keys.
+
+        Args:
+            keys: Whole keys.
+            account: Part of an account's name.
+        """
+        calls: list[Call] = []
+        with self.reading() as connection:
+            accounts = self.accounts(connection)
+            open_ = _open_runs(connection)
+            for start in range(0, len(keys), _CHUNK):
+                query = sa.select(CALLS).where(CALLS.c.key.in_(keys[start : start + _CHUNK]))
+                ordered = query.order_by(CALLS.c.key, CALLS.c.account)
+                calls += [_call(row, accounts, open_) for row in connection.execute(ordered)]
+        return [call for call in calls if account is None or account in name_of(call.account)]
+
+    def one_each(self, keys: Sequence[str], account: str | None = None) -> list[Call]:
+        """The call of each key.
+
+        Raises:
+            RefusedError: A key is unknown, or is one of several accounts.
+        """
+        found: dict[str, list[Call]] = {}
+        for call in self.under(keys, account):
+            found.setdefault(call.key, []).append(call)
+        for key in keys:
+            if key not in found:
+                where = f" in the account {shown(account)}" if account else ""
+                raise RefusedError(f"The ledger knows no call {shown(key)}{where}")
+            if len(found[key]) > 1:
+                names = "; ".join(shown(name_of(call.account), 200) for call in found[key])
+                raise RefusedError(
+                    f"{shown(key)} is a call of several accounts: choose with --account: {names}"
+                )
+        return [found[key][0] for key in dict.fromkeys(keys)]
+
+    def decisions(self, call: Call) -> list[Decided]:
+        """What people decided of a call, oldest first."""
+        columns = (
+            DECISIONS.c.decision,
+            DECISIONS.c.who,
+            DECISIONS.c.decided,
+            DECISIONS.c.attempt,
+            DECISIONS.c.reference,
+            DECISIONS.c.note,
+        )
+        with self.reading() as connection:
+            numbers = {one: id_ for id_, one in self.accounts(connection).items()}
+            same = (DECISIONS.c.key == call.key) & (DECISIONS.c.account == numbers[call.account])
+            query = sa.select(*columns).where(same).order_by(DECISIONS.c.id)
+            return [Decided(*row) for row in connection.execute(query)]
+
+    # Decisions
+
+    def decide(self, places: Iterable[Place], decision: Decision) -> int:
+        """Write a decision about these calls down, about all of them or none.
+
+        Returns:
+            About how many.
+
+        Raises:
+            RefusedError: Of one of them there is nothing to decide.
+        """
+        wanted = set(places)
+        delivered = {key for _, key in wanted} if decision.choice is Choice.DELIVERED else set()
+        with self._writing() as (connection, calls):
+            before = calls.lock(connection, wanted, delivered)
+            after = dict(before)
+            for place in sorted(wanted, key=lambda one: (one[1], name_of(one[0]))):
+                if place not in before:
+                    raise RefusedError(f"The ledger knows no call {shown(place[1])} any more")
+                after[place] = decided(before[place], decision)
+            for row in [after[place] for place in wanted] if delivered else []:
+                after |= elsewhere(row, after)
+            calls.save(connection, before, after)
+            numbers = {one: id_ for id_, one in self.accounts(connection).items()}
+            audit = [
+                {
+                    "key": key,
+                    "account": numbers[account],
+                    "attempt": before[account, key].attempt,
+                    "decision": decision.choice.value,
+                    "reference": decision.reference,
+                    "note": decision.note,
+                    "who": decision.who,
+                    "decided": now(),
+                }
+                for account, key in wanted
+            ]
+            if audit:
+                connection.execute(DECISIONS.insert(), audit)
+        return len(wanted)
+
+
+def _open_runs(connection: Connection) -> set[int]:
+    """Numbers of runs that are open."""
+    return set(connection.execute(sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None))).scalars())
+
+
+def _abandoned() -> sa.ColumnElement[bool]:
+    open_ = sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None))
+    return (CALLS.c.state == SENDING) & CALLS.c.run.not_in(open_)
+
+
+def _waits() -> sa.ColumnElement[bool]:
+    return STANDING & (CALLS.c.state.in_([REJECTED, UNKNOWN]) | _abandoned())
+
+
+def _state() -> sa.ColumnElement[str]:
+    return sa.case((CALLS.c.state == SENDING, UNKNOWN), else_=CALLS.c.state).label("state")
+
+
+def _why() -> sa.ColumnElement[str]:
+    reason = sa.case((CALLS.c.state == SENDING, LEFT), else_=sa.func.coalesce(CALLS.c.reason, ""))
+    field = sa.case((CALLS.c.field.is_not(None), CALLS.c.field + ": "), else_="")
+    return (field + reason).label("why")
+
+
+def _conditions(
+    wanted: Filter, accounts: Mapping[int, Account]
+) -> Iterator[sa.ColumnElement[bool]]:
+    yield _waits()
+    if wanted.state is not None:
+        yield _state() == wanted.state
+    if wanted.account is not None:
+        yield CALLS.c.account.in_(
+            [id_ for id_, one in accounts.items() if wanted.account in name_of(one)]
+        )
+    if wanted.reason is not None:
+        yield _why().icontains(wanted.reason, autoescape=True)
+    if wanted.since is not None:
+        yield CALLS.c.updated >= wanted.since
+    if wanted.released is not None:
+        yield CALLS.c.released.is_(wanted.released)
+
+
+def _call(row: Any, accounts: Mapping[int, Account], open_: set[int] | None = None) -> Call:  # noqa: ANN401 - a result's row
+    was_left = row.state == SENDING and (open_ is None or row.run not in open_)
+    return Call(
+        accounts[row.account],
+        row.key,
+        UNKNOWN if was_left else row.state,
+        row.run,
+        row.attempt,
+        row.moment,
+        row.first_seen,
+        row.updated,
+        row.released,
+        LEFT if was_left else row.reason or "",
+        row.field,
+        row.reference,
+        row.file,
+    )
+
+
+def _end_gone(connection: Connection, calls: Calls) -> None:
+    """End runs whose process is gone from this machine: what they were sending is unknown."""
+    machine = Machine()
+    columns = (RUNS.c.id, RUNS.c.counter, RUNS.c.host, RUNS.c.pid, RUNS.c.pid_started)
+    here = RUNS.c.ended.is_(None) & RUNS.c.host.is_not(None)
+    for run in connection.execute(sa.select(*columns).where(here)).all():
+        if machine.is_gone(Process(run.host, run.pid, run.pid_started)):
+            same = (RUNS.c.id == run.id) & (RUNS.c.counter == run.counter)
+            connection.execute(RUNS.update().where(same).values(ended=now(), how=_LOST))
+    rows: list[Row] = calls.abandoned(connection)
+    calls.update(connection, [left(row) for row in rows])

@@ -1,0 +1,99 @@
+"""What a person decides about calls, and what the runs after it do: the journal is the oracle."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from singer_calls.ledger_cli.main import cli
+
+CALLS = 4
+BAD_MAP = {"calls": {"SaleAmount": "float(SaleAmount)"}}
+GOOD_MAP = {"calls": {"SaleAmount": "7.0"}}
+
+
+@pytest.fixture
+def ledger(shared_bench):
+    """``ledger("list", ...)`` on the bench's ledger; its standard output."""
+    settings = shared_bench.settings
+
+    def ledger(*arguments, code=0):
+        place = (
+            "--ledger-url",
+            settings["ledger_url"],
+            "--rejected-path",
+            str(shared_bench.rejected),
+        )
+        done = CliRunner().invoke(cli, [*place, *arguments])
+        assert done.exit_code == code, done.output
+        return done.stdout
+
+    return ledger
+
+
+def waiting(ledger):
+    return {row["key"]: row for row in json.loads(ledger("list", "--format", "json"))}
+
+
+def test_what_a_person_decided_of_held_calls_is_what_runs_do(shared_bench, ledger):
+    """Delivered and dropped ones are never sent, a released one once, the others stay held."""
+    bench = shared_bench
+    delivered, released, dropped, left = [bench.key(n) for n in range(4)]
+    for number in range(4):
+        bench.script([bench.key(number)], "reset_after_body")
+        bench.run(bench.calls(number + 1))
+    held = waiting(ledger)
+    assert held.keys() == {delivered, released, dropped, left}
+    ledger("resolve", delivered, "--delivered", "--note", "seen in the report")
+    ledger("resolve", released, "--send-again")
+    ledger("resolve", dropped, "--drop")
+    sent = len(bench.journal())
+    for _ in range(2):
+        assert bench.run(bench.calls(CALLS)).code == 0
+    assert [entry["key"] for entry in bench.journal(sent)] == [released]
+    assert waiting(ledger).keys() == {left}
+    file = bench.rejected.parent / "replay.jsonl"
+    file.write_text(ledger("replay", left))
+    for path in [*bench.files("held"), file, file]:
+        bench.run([], "--input", str(path))
+    assert [entry["key"] for entry in bench.journal(sent)] == [released, left]
+    assert waiting(ledger) == {}
+
+
+def test_a_dropped_record_stays_away_when_the_mapping_is_corrected(shared_bench, ledger):
+    """It had no key when it was dropped; the others of its mapping go out."""
+    bench = shared_bench
+    lines = [bench.schema(SaleAmount={"type": "string"})]
+    lines += [bench.record(n, SaleAmount="a lot") for n in range(4)]
+    assert bench.run(lines, stream_maps=BAD_MAP).code == 0
+    keys = sorted(waiting(ledger))
+    assert len(keys) == 4
+    dropped = {
+        json.loads(line)["record"]["CallSessionId"]
+        for line in ledger("replay", keys[0]).splitlines()[1:]
+    }
+    ledger("resolve", keys[0], "--drop")
+    for _ in range(2):
+        assert bench.run(lines, stream_maps=GOOD_MAP).code == 0
+    assert bench.books == dict.fromkeys(bench.keys(4) - dropped, 1)
+    assert waiting(ledger) == {}
+
+
+def test_a_call_that_was_delivered_under_another_id_is_sent_when_a_person_says_so(
+    shared_bench, ledger
+):
+    """Once; the ledger knows it under both ids then."""
+    bench = shared_bench
+    moments = {"EventDate": "2025-11-02T10:00:07Z"}
+    one = [bench.schema(), bench.record(0, **moments)]
+    other = [bench.schema(), bench.record(0, **moments, CallSessionId="new-0")]
+    assert bench.run(one).code == 0
+    bench.run(other)
+    [key] = waiting(ledger)
+    ledger("resolve", key, "--send-again")
+    for _ in range(2):
+        assert bench.run(other).code == 0
+    assert bench.books == {bench.key(0): 1, "new-0": 1}
+    assert waiting(ledger) == {}
