@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from desk_bench import CALLER, FACTS, HERE, RECORDS, THERE, Kept, source
 
-from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters, SourceRecord
+from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters
 from singer_calls.deliver.entries import (
     ACCEPTED,
     CLOSED,
@@ -22,73 +23,15 @@ from singer_calls.deliver.entries import (
     REJECTED,
     UNKNOWN,
     Claim,
-    Lookup,
     Note,
     Refuse,
-    RunFacts,
-    records_of,
 )
-from singer_calls.deliver.identity import Account
-from singer_calls.deliver.outcome import Rejected, Unknown
+from singer_calls.deliver.outcome import Rejected
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_tables import RUNS
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
 from singer_calls.ledger_cli.desk import Desk
 from singer_calls.ledger_cli.main import cli
-
-TARGET = "target-impact-calls"
-FACTS = RunFacts(TARGET, request_timeout=10)
-HERE = Account("impact", "https://vendor.example", "7")
-THERE = Account("impact", "https://vendor.example", "8")
-RECORDS = records_of(TARGET)
-SCHEMA = {"type": "SCHEMA", "stream": "calls", "schema": {"properties": {}}, "key_properties": []}
-CALLER = "+14155550100"
-
-
-class Kept:
-    """A ledger and its folder of files, and what a person does there."""
-
-    def __init__(self, url, folder):
-        self.url = url
-        self.folder = folder
-        self.ledger = SqlLedger(url, FACTS)
-        self.letters = DeadLetters(str(folder), f"{TARGET}-20260105T000000Z", TARGET)
-
-    def row(self, key, account=HERE):
-        return self.ledger.apply([Lookup(account, key)])[0].row
-
-    def note(self, key, state, account=HERE, reason="", **more):
-        """One call with its outcome; with its original in a file when it is set aside."""
-        self.ledger.apply([Claim(account, key, self.row(key, account), b"\1" * 16)])
-        attempt, file = self.row(key, account).attempt, None
-        if state in {REJECTED, UNKNOWN}:
-            outcome = {REJECTED: Rejected, UNKNOWN: Unknown}[state](reason)
-            letter = DeadLetter(source(key), outcome, attempt, account, key)
-            self.letters.file(held=state == UNKNOWN).append([letter])
-            file = self.letters.file(held=state == UNKNOWN).name
-        self.ledger.apply([Note(account, key, attempt, state, reason=reason, file=file, **more)])
-
-    def __call__(self, *arguments, code=0, text=None):
-        """Run a command; its standard output."""
-        options = ("--ledger-url", self.url, "--rejected-path", str(self.folder))
-        done = CliRunner().invoke(cli, [*options, *arguments], input=text)
-        assert done.exit_code == code, done.output
-        assert done.exception is None or isinstance(done.exception, SystemExit)
-        self.said = done.stderr
-        return done.stdout
-
-    def decisions(self):
-        engine = sa.create_engine(self.url.replace("postgresql://", "postgresql+psycopg://"))
-        with contextlib.closing(engine.connect()) as connection:
-            query = "SELECT key, attempt, decision, reference, note, who FROM call_ledger_decisions"
-            found = sorted(tuple(row) for row in connection.exec_driver_sql(query))
-        engine.dispose()
-        return found
-
-
-def source(key):
-    message = {"type": "RECORD", "stream": "calls", "record": {"id": key, "caller": CALLER}}
-    return SourceRecord(SCHEMA, message, json.dumps(message).encode())
 
 
 @pytest.fixture
@@ -351,7 +294,7 @@ def test_a_file_that_is_gone_is_told(full):
 
 def test_calls_of_two_targets_are_not_mixed(full):
     """Either would refuse the other's."""
-    other = DeadLetters(str(full.folder), "target-other-1", "target-other")
+    other = DeadLetters(str(full.folder), "1", "target-other", {})
     other.rejected.append([DeadLetter(source("z"), Rejected("r"), 1, THERE, "z")])
     full.ledger.apply([Claim(THERE, "z", None, b"\1" * 16)])
     full.ledger.apply([Note(THERE, "z", 1, REJECTED, file=other.rejected.name)])

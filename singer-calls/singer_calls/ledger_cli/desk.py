@@ -33,7 +33,7 @@ from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError, de
 from singer_calls.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -178,7 +178,7 @@ class Desk:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[Connection, Calls]]:
+    def writing(self) -> Iterator[tuple[Connection, Calls]]:
         """One transaction, and the calls in it. ``sending`` rows of runs that are gone are none."""
         database = self._database = self._database or Database(self._url, _PATIENCE)
         calls = Calls(database)
@@ -302,7 +302,40 @@ class Desk:
             query = sa.select(*columns).where(same).order_by(DECISIONS.c.id)
             return [Decided(*row) for row in connection.execute(query)]
 
+    def open_runs(self) -> list[int]:
+        """Numbers of runs that live, or may."""
+        with self.writing() as (connection, _calls):  # which ends those that are gone
+            return sorted(_open_runs(connection))
+
+    def refuse_open_runs(self, what: str) -> None:
+        """Refuse while a run lives.
+
+        Raises:
+            RefusedError: One does.
+        """
+        with self.writing() as (connection, _calls):
+            self.refuse_open(connection, what)
+
+    def refuse_open(self, connection: Connection, what: str) -> None:
+        """The same in a transaction that is open already.
+
+        Raises:
+            RefusedError: A run lives.
+        """
+        if runs := sorted(_open_runs(connection)):
+            raise RefusedError(f"Run {runs[0]} is under way: {what}")
+
     # Decisions
+
+    def change(self, places: set[Place], new: Callable[[Row], Row]) -> None:
+        """Change these rows, and forget what people noted about them."""
+        with self.writing() as (connection, calls):
+            before = calls.lock(connection, places, set())
+            calls.save(connection, before, {place: new(row) for place, row in before.items()})
+            for start in range(0, len(places), _CHUNK):
+                keys = [key for _, key in sorted(places, key=str)[start : start + _CHUNK]]
+                notes = DECISIONS.update().where(DECISIONS.c.key.in_(keys))
+                connection.execute(notes.values(note=None))
 
     def decide(self, places: Iterable[Place], decision: Decision) -> int:
         """Write a decision about these calls down, about all of them or none.
@@ -315,7 +348,7 @@ class Desk:
         """
         wanted = set(places)
         delivered = {key for _, key in wanted} if decision.choice is Choice.DELIVERED else set()
-        with self._writing() as (connection, calls):
+        with self.writing() as (connection, calls):
             before = calls.lock(connection, wanted, delivered)
             after = dict(before)
             for place in sorted(wanted, key=lambda one: (one[1], name_of(one[0]))):

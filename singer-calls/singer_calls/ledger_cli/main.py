@@ -11,6 +11,7 @@ import getpass
 import os
 import platform
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from singer_calls.deliver.entries import REJECTED, UNKNOWN, iso
+from singer_calls.deliver.ledger_place import anchored
 from singer_calls.errors import PluginError
-from singer_calls.ledger_cli import originals
+from singer_calls.ledger_cli import originals, upkeep
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
 from singer_calls.ledger_cli.desk import Call, Desk, Filter, name_of
 from singer_calls.ledger_cli.place import place
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _FAILED, _REFUSED, _WAITS = 1, 3, 4
 _DAYS = 14  # shown by ``status``
+_YOUNG = 90 * 24 * 60 * 60  # seconds in which a tap may read again
 _COLUMNS = (
     "key",
     "state",
@@ -389,6 +392,51 @@ def _write(place: Place, calls: list[Call]) -> None:
             f"The originals of {missing} calls are not in {place.folder}: bring their files back, "
             "or let the tap read that period again"
         )
+
+
+@cli.command()
+@click.argument("keys", nargs=-1, required=True)
+@click.option("--account", help="Part of an account's name; else in all of them.")
+@click.pass_obj
+@_sentences
+def forget(place: Place, keys: tuple[str, ...], account: str | None) -> None:
+    """Erase calls for good, as a person may ask: originals, moments, marks, notes.
+
+    Key and state stay, so that no run pays a call again; a call that waited is closed. Recordings
+    lie in the store of the tap (recordings_url) and are removed there.
+    """
+    rows, removed = upkeep.forget(place.desk(), place.folder, keys, account)
+    click.echo(f"{rows} calls forgotten, {removed} originals removed.", err=True)
+
+
+@cli.command()
+@click.option("--before", callback=_date, required=True, help="A day (UTC): calls before it.")
+@click.option("--account", help="Part of an account's name; else all of them.")
+@click.option("--force", is_flag=True, help="Also for a day within the last 90.")
+@click.pass_obj
+@_sentences
+def prune(place: Place, before: int, account: str | None, force: bool) -> None:
+    """Forget delivered and closed calls of before a day; no new call from before it is sent."""
+    if not force and before > time.time() - _YOUNG:
+        raise RefusedError("A tap may still read the last 90 days again: --force if none does")
+    pruned = upkeep.prune(place.desk(), place.folder, before, account)
+    click.echo(f"{pruned.rows} calls forgotten. No new call of before {iso(before)} is sent.")
+    if pruned.originals is None:
+        click.echo("A run is under way: originals stay until prune is run again.")
+    else:
+        click.echo(f"{pruned.originals} originals removed that wait for nobody.")
+
+
+@cli.command()
+@click.option("--to", required=True, help="SQLAlchemy URL of a database without a ledger.")
+@click.pass_obj
+@_sentences
+def copy(place: Place, to: str) -> None:
+    """Carry the ledger to another database; on SQLite also its backup, -wal included."""
+    url = anchored(to, environment={}, config_files=[], working=Path.cwd())
+    for table_, count in upkeep.copy(place.desk(), url).items():
+        click.echo(f"{table_:<24}{count:>12}")
+    click.echo("Both have as many. Now set LEDGER_URL, or ledger_url of each target, to the copy.")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ Files are read line by line: they may be larger than the memory.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.dead_letters import MARK, SourceRecord
@@ -60,21 +60,23 @@ class Line:
     Attributes:
         offset: Where it begins, bytes.
         text: The line.
-        schema: The last SCHEMA message of its stream; the line itself when it is one.
-        mark: Of a RECORD message, else None.
+        schema: The last SCHEMA message of a record's stream.
+        mark: Of a RECORD message, None where there is none.
         places: Of which calls it is the original, in the words of the ledger: the call that was to
             be sent, and the record.
+        record: Of a RECORD message without our mark, as the first form wrote it.
     """
 
     offset: int
     text: bytes
-    schema: bytes
-    mark: dict[str, Any] | None
+    schema: bytes = b""
+    mark: dict[str, Any] | None = None
     places: tuple[Place, ...] = ()
+    record: dict[str, Any] | None = None
 
 
 def lines_of(path: Path, *, records: bool = True) -> Iterator[Line]:
-    """The lines of a file; one that can't be read is passed over.
+    """The lines of a file; one that can't be read is a text and no more.
 
     Args:
         path: The file.
@@ -84,17 +86,25 @@ def lines_of(path: Path, *, records: bool = True) -> Iterator[Line]:
     offset = 0
     with path.open("rb") as file:
         for text in file:
-            begins, offset = offset, offset + len(text)
+            line = Line(offset, text)
             with suppress(ValueError, KeyError, TypeError, AttributeError):
-                message = decode(text)
-                if message["type"] == "SCHEMA":
-                    schemas[message["stream"]] = (text, message)
-                    yield Line(begins, text, text, None)
-                elif message["type"] == "RECORD" and isinstance(message.get(MARK), dict):
-                    schema, parsed = schemas[message["stream"]]
-                    mark = message.pop(MARK)
-                    places = tuple(_places(mark, SourceRecord(parsed, message), records=records))
-                    yield Line(begins, text, schema, mark, places)
+                line = _read(line, schemas, records=records)
+            yield line
+            offset += len(text)
+
+
+def _read(line: Line, schemas: dict[str, tuple[bytes, dict[str, Any]]], *, records: bool) -> Line:
+    message = decode(line.text)
+    if message["type"] == "SCHEMA":
+        schemas[message["stream"]] = (line.text, message)
+    elif message["type"] == "RECORD":
+        mark = message.pop(MARK, None)
+        if not isinstance(mark, dict):
+            return replace(line, record=message["record"])
+        schema, parsed = schemas[message["stream"]]
+        places = tuple(_places(mark, SourceRecord(parsed, message), records=records))
+        return replace(line, schema=schema, mark=mark, places=places)
+    return line
 
 
 def _places(mark: dict[str, Any], source: SourceRecord, *, records: bool) -> Iterator[Place]:
