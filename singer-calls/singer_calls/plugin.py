@@ -300,6 +300,8 @@ def _sentences(error: Exception) -> list[str]:
     for cls, sentence in _SDK_SENTENCES.items():
         if isinstance(error, cls):
             return [sentence]
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        return ["The system refuses more memory or threads (ulimit): allow more and run again."]
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{PurePath(frame.filename).name}:{frame.lineno}"
     return [

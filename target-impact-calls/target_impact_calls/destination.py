@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from typing_extensions import override
+
 from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.identity import Identity
@@ -40,6 +42,7 @@ class Impact(Destination):
     def _writer(self) -> Writer:
         return Writer.of(self.settings)
 
+    @override
     def headers(self) -> Mapping[str, str]:
         """Basic credentials; JSON answers, since impact.com's default is XML."""
         pair = f"{self.settings['username']}:{self.settings['password']}"
@@ -48,6 +51,7 @@ class Impact(Destination):
             "Accept": "application/json",
         }
 
+    @override
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
         """A form, in the body: a query would stand in the logs of whatever lies between."""
         written = self._writer.write(record)
@@ -62,11 +66,13 @@ class Impact(Destination):
         )
         return delivery, written.remarks
 
+    @override
     def place(self, record: Mapping[str, Any]) -> Place:
         """By program, session id and date."""
         campaign, key, moment = self._writer.place(record)
         return Place(self.account(campaign), key, Identity(moment))
 
+    @override
     def outcome(self, answer: Answer) -> Outcome:
         """See responses.py."""
         return responses.outcome(answer, time.time())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
+from typing_extensions import override
 
 from singer_calls import options
 from singer_calls.deliver.target import CallTarget
@@ -85,6 +86,7 @@ class TargetImpactCalls(CallTarget):
         options.targets(plugin=name, on_unknown_outcome="hold"),
     )
 
+    @override
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
         """Also what Basic authentication can't carry.
 

@@ -7,6 +7,8 @@ import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.identity import Identity
@@ -34,10 +36,12 @@ class Invoca(Destination):
     def _writer(self) -> Writer:
         return Writer.of(self.settings)
 
+    @override
     def headers(self) -> Mapping[str, str]:
         """The token as it is, in the header only: bodies and queries get logged."""
         return {"Authorization": self.settings["oauth_token"], "Accept": "application/json"}
 
+    @override
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
         """One call as JSON."""
         written = self._writer.write(record)
@@ -61,11 +65,13 @@ class Invoca(Destination):
             values, ensure_ascii=False, separators=(",", ":"), default=locate
         ).encode()
 
+    @override
     def place(self, record: Mapping[str, Any]) -> Place:
         """By campaign, external id and start."""
         campaign, key, moment = self._writer.place(record)
         return Place(self.account(campaign), key, Identity(moment))
 
+    @override
     def outcome(self, answer: Answer) -> Outcome:
         """See responses.py."""
         return responses.outcome(answer, time.time())

@@ -7,12 +7,16 @@ import fcntl
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from call_sandbox.testing import lines
 from singer_calls.deliver import entries as db
 from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters, SourceRecord
 from singer_calls.deliver.group_commit import GroupCommit, ThreadWorker
@@ -310,3 +314,60 @@ def test_the_ledger_tells_what_waits_for_a_person(bench):
     assert f"rejected {bench.key(0)}" in text
     assert f"unknown {bench.key(1)}" in text
     assert bench.key(2) not in text
+
+
+# The machine around the run
+
+
+def installed_at(bench):
+    """The program as a user has it: a fork of the test server has streams of its own."""
+    return Path(sys.executable).with_name(bench.command)
+
+
+@pytest.mark.parametrize(
+    ("closing", "says"), [("<&-", "Standard input is closed"), (">&-", "Standard output is closed")]
+)
+def test_a_closed_standard_stream_is_one_sentence(bench, closing, says):
+    """Started so by a supervisor: exit code 1, nothing sent, no traceback."""
+    command = f"{installed_at(bench)} --config {bench.file('c.json', bench.settings)} {closing}"
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "report it" not in done.stderr
+
+
+def test_a_closed_terminal_ends_a_run_as_sigterm_does(bench, until):
+    """SIGHUP: what is in flight is answered, and nothing is held for it."""
+    bench.faults("latency 300")
+    run = bench.start(max_in_flight=4).feed(bench.calls(CALLS))
+    until(lambda: len(bench.journal()) >= 4, "calls are in flight")
+    assert run.send(signal.SIGHUP).wait() == 128 + signal.SIGHUP
+    assert not bench.held
+    assert not bench.in_ledger("sending", "unknown")
+    bench.note(run)
+    bench.resume(CALLS)
+    bench.nothing_lost_or_doubled(CALLS)
+
+
+def test_a_log_that_nobody_reads_does_not_keep_a_signal_away(bench, until):
+    """The run stalls at what it says in the end, and one SIGTERM ends it."""
+    calls = b"".join(lines(bench.calls(CALLS)))
+    with pipe() as ((_, write_end), _open):
+        os.write(write_end, b"x" * (PIPE_SIZE - 900))
+        config = bench.file("c.json", bench.settings)
+        with subprocess.Popen(
+            [installed_at(bench), "--config", config],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=write_end,
+        ) as process:
+            process.stdin.write(calls)
+            process.stdin.close()
+            wchan = Path(f"/proc/{process.pid}/wchan")
+            until(lambda: "pipe_write" in wchan.read_text(), "it waits at its log")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 128 + signal.SIGTERM
+            assert b'"done":20' in process.stdout.read()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 from multidict import CIMultiDict
+from typing_extensions import override
 
 from singer_calls.deliver.delivery import Answer
 from singer_calls.http import faults
@@ -238,6 +239,7 @@ class Connection(asyncio.Protocol):
 
     # asyncio.Protocol
 
+    @override
     def data_received(self, data: bytes) -> None:
         """Bytes came: of the answer, or of nobody's."""
         reply = self._reply
@@ -249,6 +251,7 @@ class Connection(asyncio.Protocol):
         elif reply.feed(data):
             self._end(faults.NOT_HTTP)
 
+    @override
     def connection_lost(self, error: Exception | None) -> None:
         """It ended, by whomever."""
         self._opened.close()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from singer_calls.deliver.entries import (
     CLOSED,
     DELIVERED,
@@ -82,11 +84,13 @@ class SimulatedMachine(Machine):
         self._dead: set[Process] = set()
         self.last: Process | None = None
 
+    @override
     def process(self) -> Process | None:
         """A new process, the ``last`` one."""
         self.last = Process(self._host, next(self._numbers), 0)
         return self.last
 
+    @override
     def is_gone(self, process: Process) -> bool:
         """True when it was killed here."""
         return process in self._dead

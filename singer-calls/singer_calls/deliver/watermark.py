@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -105,6 +107,7 @@ class StateWriter(threading.Thread):
         self._end = threading.Event()
         self._broken = False
 
+    @override
     def run(self) -> None:
         """Write until closed."""
         while not self._end.wait(self._interval):
