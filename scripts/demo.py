@@ -160,12 +160,6 @@ RECORDINGS = "recordings"  # below the project's folder, and at the sandbox
 FETCHED_SECONDS = 20.0  # until which Invoca has fetched what it was told to
 # Who is on the line is watched for minutes; here one look is enough.
 ONE_LOOK = {"TAP_INVOCA_CALLS__WAREHOUSE_WATCH_SECONDS": "0"}
-# The sandbox's two sources tell of the same calls, in their own words; here each counts.
-EACH_COUNTS = {
-    f"{target}__{source}_SAME_CALL_OTHER_ID": "send"
-    for target in ("TARGET_IMPACT_CALLS", "TARGET_INVOCA_CALLS")
-    for source in ("INVOX", "IOVOX")
-}
 
 
 def _recordings(folder: Path, url: str) -> dict[str, str]:
@@ -216,7 +210,6 @@ class Project:
             "XDG_STATE_HOME": str(folder / "log"),
             "NO_COLOR": "1",
             **ONE_LOOK,
-            **EACH_COUNTS,
             **_recordings(folder, url),
         }
 
