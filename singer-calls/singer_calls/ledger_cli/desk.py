@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -85,6 +86,7 @@ class Filter:
         reason: Part of the reason or of the field's name.
         since: UTC seconds: set aside then or later.
         released: Only those that are to be sent again, or only the others.
+        whole: Whether account and reason are whole, not parts.
     """
 
     state: str | None = None
@@ -92,6 +94,7 @@ class Filter:
     reason: str | None = None
     since: int | None = None
     released: bool | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,16 @@ class Decided:
 def name_of(account: Account) -> str:
     """An account for people, and as the counts of runs name it."""
     return f"{account.vendor} {account.origin} {account.campaign}"
+
+
+def totals(runs: Iterable[Run]) -> dict[str, dict[str, Counter[str]]]:
+    """The counts of runs by account, day and name."""
+    found: dict[str, dict[str, Counter[str]]] = {}
+    for run in runs:
+        for account, by_day in run.counts.items():
+            for day, counts in by_day.items():
+                found.setdefault(account, {}).setdefault(day, Counter()).update(counts)
+    return found
 
 
 class Desk:
@@ -337,8 +350,18 @@ class Desk:
                 notes = DECISIONS.update().where(DECISIONS.c.key.in_(keys))
                 connection.execute(notes.values(note=None))
 
-    def decide(self, places: Iterable[Place], decision: Decision) -> int:
+    def decide(
+        self,
+        places: Iterable[Place],
+        decision: Decision,
+        seen: Mapping[Place, int] | None = None,
+    ) -> int:
         """Write a decision about these calls down, about all of them or none.
+
+        Args:
+            places: The calls.
+            decision: A person's.
+            seen: The attempt of each that the person saw.
 
         Returns:
             About how many.
@@ -354,7 +377,8 @@ class Desk:
             for place in sorted(wanted, key=lambda one: (one[1], name_of(one[0]))):
                 if place not in before:
                     raise RefusedError(f"The ledger knows no call {shown(place[1])} any more")
-                after[place] = decided(before[place], decision)
+                attempt = seen.get(place) if seen else decision.attempt
+                after[place] = decided(before[place], replace(decision, attempt=attempt))
             for row in [after[place] for place in wanted] if delivered else []:
                 after |= elsewhere(row, after)
             calls.save(connection, before, after)
@@ -408,11 +432,19 @@ def _conditions(
     if wanted.state is not None:
         yield _state() == wanted.state
     if wanted.account is not None:
+        names = {id_: name_of(one) for id_, one in accounts.items()}
         yield CALLS.c.account.in_(
-            [id_ for id_, one in accounts.items() if wanted.account in name_of(one)]
+            [
+                id_
+                for id_, name in names.items()
+                if name == wanted.account or (not wanted.whole and wanted.account in name)
+            ]
         )
     if wanted.reason is not None:
-        yield _why().icontains(wanted.reason, autoescape=True)
+        why = _why()
+        yield (
+            why == wanted.reason if wanted.whole else why.icontains(wanted.reason, autoescape=True)
+        )
     if wanted.since is not None:
         yield CALLS.c.updated >= wanted.since
     if wanted.released is not None:

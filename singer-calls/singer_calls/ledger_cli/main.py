@@ -12,7 +12,6 @@ import os
 import platform
 import sys
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,13 +26,13 @@ from singer_calls.deliver.ledger_place import anchored
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli import originals, upkeep
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
-from singer_calls.ledger_cli.desk import Call, Desk, Filter, name_of
+from singer_calls.ledger_cli.desk import Call, Desk, Filter, name_of, totals
 from singer_calls.ledger_cli.place import place
 from singer_calls.ledger_cli.render import as_csv, as_json, cells_of, escaped, table, time_
 from singer_calls.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 _FAILED, _REFUSED, _WAITS = 1, 3, 4
 _DAYS = 14  # shown by ``status``
@@ -182,16 +181,6 @@ def status(place: Place, check: bool, days: int) -> None:
         click.echo("Nothing waits for a person.")
     if check and waits:
         sys.exit(_WAITS)
-
-
-def totals(runs: Iterable[Any]) -> dict[str, dict[str, Counter[str]]]:
-    """The counts of runs by account, day and name."""
-    found: dict[str, dict[str, Counter[str]]] = {}
-    for run in runs:
-        for account, by_day in run.counts.items():
-            for day, counts in by_day.items():
-                found.setdefault(account, {}).setdefault(day, Counter()).update(counts)
-    return found
 
 
 @cli.command("list")
@@ -437,6 +426,18 @@ def copy(place: Place, to: str) -> None:
     for table_, count in upkeep.copy(place.desk(), url).items():
         click.echo(f"{table_:<24}{count:>12}")
     click.echo("Both have as many. Now set LEDGER_URL, or ledger_url of each target, to the copy.")
+
+
+@cli.command()
+@click.option("--port", default=0, help="0 takes a free one.")
+@click.option("--who", default=_who, show_default="user@host", help="Who decides there.")
+@click.pass_obj
+@_sentences
+def page(place: Place, port: int, who: str) -> None:
+    """The same as a page, for this machine alone; until Ctrl-C."""
+    from singer_calls.ledger_cli.page import serve  # noqa: PLC0415 - slow to import
+
+    serve(place.desk(), place.folder, port, who)
 
 
 def main() -> None:

@@ -1,0 +1,223 @@
+"""The ledger's page in a real headless Chromium, and whom it refuses."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from desk_bench import CALLER, FACTS, HERE, Kept
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from singer_calls.deliver.entries import ACCEPTED, CLOSED, REJECTED, UNKNOWN
+from singer_calls.deliver.sql_ledger import SqlLedger
+
+COUNTS = {"impact https://vendor.example 7": {"2026-01-05": {"accepted": 1, "rejected": 2}}}
+NAME = "const a = document.activeElement; return (a.labels?.[0] ?? a).textContent"
+SEND_AGAIN = "document.querySelector('#waits details[open] button').click()"
+ODD = "x\u202e<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def kept(tmp_path):
+    kept = Kept(f"sqlite:///{tmp_path}/calls.ledger.db", tmp_path / "rejected")
+    kept.note("ok", ACCEPTED, reference="A.1")
+    kept.note("bad", REJECTED, reason="no such media", field="MediaId")
+    kept.note(ODD, REJECTED, reason="no such media", field="MediaId")
+    kept.note("held", UNKNOWN, reason="no answer came")
+    yield kept
+    kept.letters.close()
+    kept.ledger.close()
+
+
+@pytest.fixture
+def address(kept):
+    """Where the page of the command is."""
+    command = Path(sys.executable).with_name("call-ledger")
+    place = ["--ledger-url", kept.url, "--rejected-path", kept.folder]
+    with subprocess.Popen(
+        [command, *place, "page", "--who", "ana"], stdout=subprocess.PIPE, text=True
+    ) as server:
+        yield server.stdout.readline().strip()
+        server.terminate()
+
+
+@pytest.fixture(scope="session")
+def browser(program):
+    options = webdriver.ChromeOptions()
+    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
+    driver = webdriver.ChromeService(program("chromedriver"))
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options, driver) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, address):
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.get(address)
+    until(browser, lambda: "wait for you" in text(browser, "#sentence"))
+    yield browser
+    wrong = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    browser.get("about:blank")  # it would go on asking a server that is gone
+    browser.get_log("browser")
+    assert wrong == []
+
+
+def until(browser, condition):
+    WebDriverWait(browser, 15, 0.1, [StaleElementReferenceException]).until(lambda _: condition())
+
+
+def text(browser, selector):
+    return browser.find_element(By.CSS_SELECTOR, selector).text
+
+
+def press(browser, *keys):
+    for key in keys:
+        browser.switch_to.active_element.send_keys(key)
+
+
+def tab_to(browser, says):
+    """Reach what says so by the tabulator alone."""
+    for _ in range(60):
+        press(browser, Keys.TAB)
+        if says in browser.execute_script(NAME):
+            return
+    raise AssertionError(says)
+
+
+def test_it_shows_what_waits_and_a_decision_by_keyboard_is_the_ledgers(page, kept):
+    """Two of one reason, dropped without a mouse; the caller is nowhere."""
+    assert text(page, "#sentence").endswith("3 wait for you. A run is under way.")
+    tab_to(page, "2 rejected: MediaId: no such media")
+    press(page, Keys.ENTER)
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#waits li"))
+    assert "alert(1)" in text(page, "#waits")
+    assert "\u202e" not in text(page, "#waits")
+    assert CALLER[1:] not in page.page_source
+    tab_to(page, "all of these")
+    press(page, Keys.SPACE)
+    tab_to(page, "Drop")
+    press(page, Keys.ENTER)
+    until(page, lambda: text(page, "#told").startswith("2 calls: drop."))
+    until(page, lambda: text(page, "#sentence").startswith("0 calls delivered"))
+    assert [kept.row(key).state for key in ("bad", ODD)] == [CLOSED, CLOSED]
+    assert {(one[0], one[-1]) for one in kept.decisions()} == {("bad", "ana"), (ODD, "ana")}
+
+
+def test_a_call_is_found_and_its_original_is_masked(page):
+    """On a click only; names of fields, and the shape of values."""
+    page.find_element(By.ID, "key").send_keys("held", Keys.ENTER)
+    until(page, lambda: "no answer came" in text(page, "#found"))
+    page.find_element(By.CSS_SELECTOR, "#found button").click()
+    until(page, lambda: "+99999999999" in text(page, "#found pre"))
+    assert CALLER not in page.page_source
+
+
+def test_what_changed_since_the_person_looked_is_not_decided(page, kept):
+    """It was tried again meanwhile: one sentence, nothing changed."""
+    page.find_element(By.XPATH, "//summary[contains(., 'unknown')]").click()
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#waits li"))
+    page.execute_script("document.querySelectorAll('#waits details[open] li input')[1].click()")
+    kept.note("held", UNKNOWN, reason="no answer came")
+    page.execute_script(SEND_AGAIN)
+    until(page, lambda: "look again" in text(page, "#told"))
+    assert not kept.row("held").released
+    page.get_log("browser")  # Chromium logs the 409
+
+
+def test_it_updates_itself_and_shows_runs_and_days(page, kept):
+    """Without a reload."""
+    other = SqlLedger(kept.url, FACTS)
+    other.close(how="done", counts=COUNTS)
+    until(page, lambda: "done" in text(page, "#runs"))
+    assert "target-impact-calls" in text(page, "#runs")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+def test_it_fits_a_telephone_and_the_dark(page, scheme, width):
+    """Nothing beyond the screen."""
+    phone = {"width": width, "height": 812, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    feature = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
+    page.find_element(By.TAG_NAME, "summary").click()
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#waits li"))
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+# Whom it refuses
+
+
+@pytest.fixture
+def ask(address):
+    """``ask("GET", "/", Host=...)``: status, headers and body."""
+    parts = urlsplit(address)
+
+    def ask(method, path, body=None, **headers):
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, given)
+        answer = connection.getresponse()
+        found = answer.status, dict(answer.getheaders()), answer.read().decode()
+        connection.close()
+        return found
+
+    return ask
+
+
+def test_who_is_not_this_machines_person_gets_nothing_and_changes_nothing(address, ask, kept):
+    """Another host's name, no cookie, an old token, a forged POST: 4xx each."""
+    query = urlsplit(address).query
+    status, headers, _ = ask("GET", f"/?{query}")
+    cookie = headers["Set-Cookie"].split(";")[0]
+    assert status == 303
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=Strict" in headers["Set-Cookie"]
+    assert ask("GET", f"/?{query}", Host="evil.example")[0] == 421
+    assert ask("GET", "/api/overview", Host="evil.example", Cookie=cookie)[0] == 421
+    assert ask("GET", "/?token=old")[0] == 403
+    for path in ("/", "/page.js", "/api/overview", "/api/call?key=held"):
+        assert ask("GET", path)[0] == 403
+        assert ask("GET", path, Cookie=cookie)[0] == 200
+    status, headers, html = ask("GET", "/", Cookie=cookie)
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    token = re.search('csrf" content="(.*?)"', html)[1]
+
+    call = {"vendor": HERE.vendor, "origin": HERE.origin, "campaign": HERE.campaign}
+    call |= {"key": "held", "attempt": 1}
+    body = json.dumps({"choice": "drop", "calls": [call]})
+    good = {"Cookie": cookie, "X_CSRF_Token": token, "Content_Type": "application/json"}
+    forged = [
+        ({"Cookie": ""}, body, 403),
+        ({"X_CSRF_Token": "guess"}, body, 403),
+        ({"Origin": "http://evil.example"}, body, 403),
+        ({"Content_Type": "text/plain"}, body, 415),
+        ({}, "{", 400),
+        ({}, "[]", 400),
+        ({}, json.dumps({"choice": "pay", "calls": [call]}), 400),
+        ({}, json.dumps({"choice": "drop", "calls": []}), 409),
+        ({}, json.dumps({"choice": "drop", "calls": [call | {"attempt": 2}]}), 409),
+        ({}, json.dumps({"choice": "drop", "calls": [call | {"key": "nobody"}]}), 409),
+    ]
+    for changes, sent, expected in forged:
+        assert ask("POST", "/api/decide", sent, **good | changes)[0] == expected
+    assert kept.row("held").state == UNKNOWN
+    assert kept.decisions() == []
+    assert ask("POST", "/api/decide", body, **good)[0] == 200
+    assert kept.row("held").state == CLOSED
