@@ -227,7 +227,7 @@ def test_a_call_that_never_becomes_final_is_rejected_after_a_day(bench):
     run = bench.run(lines)
     counted(run, pending=0, rejected=1)
     assert bench.bookmark == CALLS
-    assert "older than a day" in bench.set_aside("rejected")[bench.key(8)]["reason"]
+    assert "older than 24 h" in bench.set_aside("rejected")[bench.key(8)]["reason"]
 
 
 # Where the memory is

@@ -15,9 +15,9 @@ from singer_calls.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from singer_calls.deliver.call import Call
     from singer_calls.deliver.delivery import Delivery
     from singer_calls.deliver.destination import Destination
-    from singer_calls.deliver.sender import Call
     from singer_calls.deliver.target import CallTarget
 
 _EXAMPLES = 3

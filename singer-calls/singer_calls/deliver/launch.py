@@ -24,8 +24,8 @@ from singer_calls.http.retry import RetryPolicy
 from singer_calls.progress import Progress
 
 if TYPE_CHECKING:
+    from singer_calls.deliver.call import Call
     from singer_calls.deliver.entries import Known, Ledger
-    from singer_calls.deliver.sender import Call
     from singer_calls.deliver.target import CallTarget
 
 

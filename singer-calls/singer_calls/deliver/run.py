@@ -12,10 +12,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from singer_calls.deliver.call import Call
 from singer_calls.deliver.group_commit import GroupCommit
 from singer_calls.deliver.lease import Lease
 from singer_calls.deliver.outcome import InvalidCallError, NotYetError, Outcome, Pending, Rejected
-from singer_calls.deliver.sender import Call, Sender
+from singer_calls.deliver.sender import Sender
 from singer_calls.deliver.thresholds import Thresholds
 from singer_calls.errors import PluginError
 
@@ -201,8 +202,9 @@ class DeliveryRun:
     def abandon(self) -> None:
         """Begin no further attempt; what is under way goes on to its outcome and no further."""
         self.sender.abandoned = True
-        for task in self._tasks - self.sender.committed:
-            task.cancel()
+        for task in list(self._tasks):
+            if task not in self.sender.committed:
+                task.cancel()
 
     def fail(self, failure: PluginError) -> None:
         """Nothing more can be sent, for this reason; the first one counts."""

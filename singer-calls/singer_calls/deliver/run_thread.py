@@ -13,8 +13,8 @@ from singer_calls.deliver.reader import StopReading
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from singer_calls.deliver.call import Call
     from singer_calls.deliver.run import DeliveryRun
-    from singer_calls.deliver.sender import Call
     from singer_calls.errors import PluginError
 
 _GLANCE_SECONDS = 0.1  # between two looks at whether a signal came, while waiting

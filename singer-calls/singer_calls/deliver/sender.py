@@ -9,25 +9,21 @@ the slot is given back: at most ``max_in_flight`` calls can be of unknown outcom
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from singer_calls.deliver import entries as db
 from singer_calls.deliver.admission import Admission
-from singer_calls.deliver.dead_letters import DeadLetter, SourceRecord
+from singer_calls.deliver.dead_letters import DeadLetter
 from singer_calls.deliver.judgement import (
     ANOTHER_CALL,
     PRUNED,
-    UNANSWERED,
     USED,
     Policy,
-    Twin,
     judge,
 )
 from singer_calls.deliver.outcome import (
     Accepted,
-    AlreadyDelivered,
     Duplicate,
     Fatal,
     InvalidCallError,
@@ -37,27 +33,26 @@ from singer_calls.deliver.outcome import (
     Retry,
     Unknown,
 )
+from singer_calls.deliver.tasks import Committed, Turns
+from singer_calls.deliver.unsent import Unsent
 from singer_calls.errors import PluginError
 from singer_calls.http.rate_limit import RateLimiter
 from singer_calls.http.retry import RetryAfter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Callable
 
+    from singer_calls.deliver.call import Call
     from singer_calls.deliver.delivery import Answer, Delivery
-    from singer_calls.deliver.destination import Place
     from singer_calls.deliver.entries import Row
     from singer_calls.deliver.group_commit import GroupCommit
     from singer_calls.deliver.identity import Account
     from singer_calls.deliver.transport import Transport
     from singer_calls.http.retry import RetryPolicy
 
-_T = TypeVar("_T")
-
 _GLANCE_SECONDS = 0.5, 2.0  # between two looks at a call that another run is sending
 _EXPIRIES = 2  # of another run's lease: how long its call is waited for
 _HOUR_SECONDS = 3600
-_MOST_TWINS = 10  # of one run: more are no accident but a new prefix or mapping
 _MOST_DOUBTS = 3  # unknown outcomes in a row: the vendor is not to be had
 
 _STATE_OF: dict[type[Outcome], str] = {
@@ -68,31 +63,6 @@ _STATE_OF: dict[type[Outcome], str] = {
     Retry: db.WAITING,
     Fatal: db.WAITING,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call on its way.
-
-    Attributes:
-        number: Its place in the input, for the watermark.
-        source: The record as the tap sent it.
-        delivery: What to send, None when our own check refused the record.
-        refused: The outcome of our own check (``Rejected`` or ``Pending``), None when it passed.
-        place: Which call a refused record is, as far as it could be read.
-    """
-
-    number: int
-    source: SourceRecord
-    delivery: Delivery | None = None
-    refused: Outcome | None = None
-    place: Place | None = None
-
-    @property
-    def account(self) -> Account | None:
-        """Where it goes, as far as that is known."""
-        where = self.delivery or self.place
-        return where.account if where else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +120,20 @@ class Sender:
         self._fail = fail
         self._clocks = clocks
         self._limiter = RateLimiter(options.requests_per_minute, clock=clocks[0])
-        self._keys: dict[tuple[Any, ...], asyncio.Future[None]] = {}
+        self._turns = Turns()
         self._campaigns: dict[Account, Rejected] = {}
-        self._memory = _Memory(remembers=options.remembers)
+        self._memory = _Memory()
         self.admission = Admission(options.max_in_flight, options.retry, clocks[0])
-        self.committed: set[asyncio.Task[Any]] = set()
-        """Tasks that must not be cut short: from a claim to its outcome written down."""
+        self.committed = Committed()
+        """Tasks that must not be cut short."""
+        self._unsent = Unsent(
+            options.target,
+            commit=commit,
+            committed=self.committed,
+            fail=fail,
+            now=clocks[1],
+            remembers=options.remembers,
+        )
         self.abandoned = False
         """Set when no further attempt may be begun."""
 
@@ -168,91 +146,9 @@ class Sender:
         """
         delivery = call.delivery
         if delivery is None:
-            return await self._not_sent(call, call.refused or Rejected("can't be sent"))
-        async with self._alone(delivery.account, delivery.key):
+            return await self._unsent.refused(call, call.refused or Rejected("can't be sent"))
+        async with self._turns.turn(delivery.account, delivery.key):
             return await self._deliver(call, delivery)
-
-    @asynccontextmanager
-    async def _alone(self, *key: object) -> AsyncIterator[None]:
-        """One call under a key at a time, in the order of the input."""
-        while (earlier := self._keys.get(key)) is not None:
-            await asyncio.wait([earlier])
-        self._keys[key] = asyncio.get_running_loop().create_future()
-        try:
-            yield
-        finally:
-            self._keys.pop(key).set_result(None)
-
-    async def _finishing(self, work: Awaitable[_T]) -> _T:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - we are in one
-        self.committed.add(task)
-        try:
-            return await work
-        finally:
-            self.committed.discard(task)
-
-    # What is not sent
-
-    async def _not_sent(self, call: Call, refused: Outcome) -> Outcome:
-        """A record that our own check refused; its call may be known all the same."""
-        place = call.place
-        if place is not None:
-            found = await self._commit.ask(db.Lookup(place.account, place.key))
-            known = _known(found.row, place)
-            if isinstance(known, Unknown) and not known.earlier:
-                await self._finishing(self._hold(call, found.row, known))
-            if known is not None:
-                return known
-        if isinstance(refused, Pending):
-            moment = place.identity.moment if place else None
-            hours = refused.hours
-            if moment is not None and self._clocks[1]() - moment <= hours * _HOUR_SECONDS:
-                return refused
-            refused = Rejected(f"{refused.reason}, and is older than {hours:g} h", refused.field)
-        return await self._remember(call, refused)
-
-    async def _remember(self, call: Call, outcome: Outcome) -> Outcome:
-        """Set a record aside that is not sent, unless that was done before."""
-        account = db.records_of(self._options.target)
-        name = call.source.name
-        async with self._alone(account, name):
-            row = (await self._commit.ask(db.Lookup(account, name))).row
-            print_ = call.source.fingerprint(outcome)
-            if row is not None and call.source.licence is None and not row.released:
-                same = print_ in row.refused
-                if row.state == db.CLOSED and (same or row.remedy == db.PERSON):
-                    return AlreadyDelivered("closed earlier")
-                if same and row.state != db.CLOSED and isinstance(outcome, Rejected | Unknown):
-                    return replace(outcome, earlier=True)
-            held = isinstance(outcome, Unknown)
-            refuse = db.Refuse(
-                account,
-                name,
-                print_,
-                outcome.reason,
-                field=outcome.field if isinstance(outcome, Rejected) else None,
-                state=db.UNKNOWN if held else db.REJECTED,
-                remedy=db.PERSON if held else "",
-            )
-            place = call.delivery or call.place
-            letter = DeadLetter(
-                call.source,
-                outcome,
-                account=place.account if place else None,
-                key=place.key if place else "",
-            )
-            await self._finishing(self._commit.ask(refuse, letter))
-            self._memory.remembers = True
-            return outcome
-
-    async def _hold(self, call: Call, row: Row, outcome: Outcome) -> None:
-        """File a call that an earlier run left without an outcome."""
-        hold = db.Hold(row.account, row.key, row.attempt, reason=outcome.reason)
-        letter = DeadLetter(call.source, outcome, row.attempt, row.account, row.key)
-        await self._commit.ask(hold, letter)
-
-    # What is sent
 
     async def _deliver(self, call: Call, delivery: Delivery) -> Outcome:
         tries = attempts = 0
@@ -261,7 +157,9 @@ class Sender:
             if isinstance(row, Outcome):
                 return row
             async with self._limiter.permit(), self.admission.enter(attempts) as began:
-                step = await self._finishing(self._attempt(call, delivery, row, tries + 1, began))
+                step = await self.committed.finish(
+                    self._attempt(call, delivery, row, tries + 1, began)
+                )
             if isinstance(step, Outcome):
                 return step
             if self.abandoned:
@@ -284,68 +182,14 @@ class Sender:
         if row is not None and row.state == db.SENDING:
             return Pending(f"{self._commit.who(row.run)} is sending this call, without end")
         outcome = judge(delivery, found, call.source.licence, self._options.policy)
-        if row is None and self._memory.remembers:
-            outcome = await self._as_decided(call, outcome)
+        if row is None and self._unsent.remembers:
+            outcome = await self._unsent.as_decided(call, outcome)
         if outcome is None:
             refused = self._campaigns.get(delivery.account)
             if refused is None:
                 return row
-            return await self._refuse_campaign(call, delivery, row, refused)
-        return await self._without_sending(call, delivery, row, outcome)
-
-    async def _as_decided(self, call: Call, outcome: Outcome | None) -> Outcome | None:
-        """What a person said of a record that never became a delivery, and does so only now."""
-        account = db.records_of(self._options.target)
-        record = (await self._commit.ask(db.Lookup(account, call.source.name))).row
-        if record is not None and (record.state, record.remedy) == (db.CLOSED, db.PERSON):
-            return AlreadyDelivered("closed earlier")
-        if isinstance(outcome, Twin) and record is not None and record.released:
-            return None
-        return outcome
-
-    async def _without_sending(
-        self, call: Call, delivery: Delivery, row: Row | None, outcome: Outcome
-    ) -> Outcome:
-        if isinstance(outcome, Twin):
-            return await self._twin(call, outcome)
-        if isinstance(outcome, Rejected) and outcome.reason == ANOTHER_CALL:
-            return await self._remember(call, outcome)
-        if row is not None and isinstance(outcome, Unknown) and not outcome.earlier:
-            await self._finishing(self._hold(call, row, outcome))
-        if row is not None and row.unmarked:
-            await self._commit.ask(db.Adopt(delivery.account, delivery.key, delivery.identity))
-        return outcome
-
-    async def _twin(self, call: Call, outcome: Twin) -> Outcome:
-        outcome_ = await self._remember(call, outcome)
-        self._memory.twins += isinstance(outcome_, Twin) and not outcome_.earlier
-        if self._memory.twins > _MOST_TWINS:
-            self._fail(
-                PluginError(
-                    f"More than {_MOST_TWINS} calls of this run were delivered earlier under other "
-                    "ids: a new prefix, key mapping or campaign? To adopt the new ids without "
-                    "sending these calls again, run once with same_call_other_id: known."
-                )
-            )
-        return outcome_
-
-    async def _refuse_campaign(
-        self, call: Call, delivery: Delivery, row: Row | None, refused: Rejected
-    ) -> Outcome:
-        """Its campaign was refused a moment ago: the same holds for this call, unasked."""
-        if row is not None and delivery.fingerprint in row.refused and not call.source.licence:
-            return replace(refused, earlier=True)
-        note = db.Refuse(
-            delivery.account,
-            delivery.key,
-            delivery.fingerprint,
-            refused.reason,
-            field=refused.field,
-            remedy=db.CAMPAIGN,
-        )
-        letter = DeadLetter(call.source, refused, 0, delivery.account, delivery.key)
-        await self._finishing(self._commit.ask(note, letter))
-        return refused
+            return await self._unsent.campaign_refused(call, delivery, row, refused)
+        return await self._unsent.judged(call, delivery, row, outcome)
 
     async def _wait_for_other(self, lookup: db.Lookup, found: db.Found) -> db.Found:
         """Another run is sending the call, alive or not: wait for what it becomes, not for ever."""
@@ -373,7 +217,7 @@ class Sender:
             try:
                 body = await asyncio.to_thread(delivery.make_body)
             except InvalidCallError as error:
-                return await self._remember(call, Rejected(error.reason, field=error.field))
+                return await self._unsent.remember(call, Rejected(error.reason, field=error.field))
             delivery = replace(delivery, body=body)
         claim = db.Claim(
             delivery.account, delivery.key, row, delivery.fingerprint, delivery.identity
@@ -382,7 +226,7 @@ class Sender:
         if attempt == 0:
             return None  # another run was faster
         if attempt == db.FORGOTTEN:
-            return await self._remember(call, Rejected(PRUNED))
+            return await self._unsent.remember(call, Rejected(PRUNED))
         number = self._memory.begin()
         outcome = await self._transport.post(delivery, self._classify)
         if isinstance(outcome, Duplicate) and outcome.claim:
@@ -455,7 +299,7 @@ class Sender:
             reason=outcome.reason,
             field=outcome.field if isinstance(outcome, Rejected) else None,
             reference=getattr(outcome, "reference", None),
-            record=call.source.name if self._memory.remembers else None,
+            record=call.source.name if self._unsent.remembers else None,
             remedy=_remedy(outcome),
         )
         if not await self._commit.ask(note, letter):
@@ -501,9 +345,7 @@ class _Memory:
     begun: int = 0
     doubts: int = 0
     doubted_from: int = 0
-    twins: int = 0
     adopted: int = 0
-    remembers: bool = False
     waiting_for: dict[str, int] = field(default_factory=dict)
 
     def begin(self) -> int:
@@ -526,18 +368,3 @@ def _same_refusal(call: Call, delivery: Delivery, row: Row | None) -> bool:
     """Whether this very content was refused before; a replayed file is written anew."""
     refused = row.refused if row is not None else ()
     return delivery.fingerprint in refused and call.source.licence is None
-
-
-def _known(row: Row | None, place: Place) -> Outcome | None:
-    """What the ledger says of a record that can't be rendered."""
-    if row is None or place.identity.contradicts(row.identity):
-        return None
-    if row.state in db.DELIVERED:
-        return AlreadyDelivered("delivered earlier", changed=True)
-    if row.state == db.CLOSED:
-        return AlreadyDelivered("closed earlier")
-    if row.state == db.UNKNOWN:
-        return Unknown(row.reason or UNANSWERED, earlier=row.filed)
-    if row.state == db.SENDING:
-        return Pending("another run is sending this call")
-    return None
