@@ -13,10 +13,19 @@ def test_a_filled_env_file_is_all_that_a_run_needs(project, sandbox):
     The sandbox has credentials of its own: what is filled in for real vendors is not sent there.
     """
     mine = project(TAP_INVOX_API_KEY="mine", TARGET_IMPACT_CALLS_PASSWORD="mine")
-    mine.run("run", JOB)
+    log = mine.run("--log-level=debug", "run", JOB)
     books = sandbox.books("impact")
     assert len(books) > 100
     assert set(books.values()) == {1}
+    # As README warns, Meltano writes the tap's messages down; nothing else tells who called.
+    messages, others = [], []
+    for line in log.splitlines():
+        (messages if '"type":"RECORD"' in line else others).append(line)
+    callers = {entry["form"]["CallerId"][-9:] for entry in sandbox.journal("impact")} - {
+        "anonymous"
+    }
+    assert any(caller in "".join(messages) for caller in callers)
+    assert not any(caller in "".join(others) for caller in callers)
 
 
 @pytest.fixture
