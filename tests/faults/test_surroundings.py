@@ -60,12 +60,15 @@ def test_a_closed_output_ends_the_run_though_the_input_is_idle(bench):
     assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
 
 
+HASTY = Path(__file__).with_name("hasty_target.py")
+
+
 @contextmanager
 def stalled(bench):
     """A run whose output nobody takes any more."""
     with pipe() as ((_, write_end), _open):
         os.write(write_end, b"x" * PIPE_SIZE)
-        yield bench.start(stdout=write_end)
+        yield bench.start(command=[str(HASTY)], stdout=write_end)
 
 
 def test_a_stalled_output_holds_up_no_call_and_ends_in_a_failure(bench):
