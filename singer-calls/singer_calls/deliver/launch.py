@@ -205,8 +205,8 @@ class LiveDelivery:
             self._target.logger.warning("Rejected calls are in %s.", path.resolve())
         if path := self._letters.held.path:
             self._target.logger.warning(
-                "Held calls are in %s: see at the vendor whether they arrived; who did not can be "
-                "replayed with --input.",
+                "Held calls are in %s: see at the vendor whether they arrived; those that did not "
+                "can be replayed with --input.",
                 path.resolve(),
             )
         if self._ledger is not None:
