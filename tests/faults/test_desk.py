@@ -97,3 +97,57 @@ def test_a_call_that_was_delivered_under_another_id_is_sent_when_a_person_says_s
         assert bench.run(other).code == 0
     assert bench.books == {bench.key(0): 1, "new-0": 1}
     assert waiting(ledger) == {}
+
+
+def test_a_week_of_an_operator_ends_with_nothing_that_waits(shared_bench, ledger):
+    """A bad mapping, a vendor that is down, answers that don't come, a replay, decisions.
+
+    In the end each call was processed once, and the ledger waits for nobody.
+    """
+    bench = shared_bench
+    typed = bench.schema(SaleAmount={"type": "string"})
+
+    def day(first, last, **settings):
+        """These calls, as a lookback reads them."""
+        words = ["a lot" if n < 3 else "7" for n in range(last)]
+        lines = [bench.record(n, SaleAmount=words[n]) for n in range(first, last)]
+        return bench.run([typed, *lines, bench.state(last)], **settings)
+
+    # Monday: a mapping that can't read some amounts.
+    assert day(0, 3, stream_maps=BAD_MAP).code == 0
+    assert "3 calls wait for a person" in ledger("status", "--check", code=4)
+
+    # Tuesday: the vendor is down.
+    bench.faults("503")
+    assert day(0, 6, stream_maps=BAD_MAP, backoff_max_tries=1).code == 1
+    bench.faults()
+    assert not bench.books
+    assert len(waiting(ledger)) == 3
+
+    # Wednesday: it is back, and three answers don't come; one of these calls did not arrive.
+    words = ("reset_after_body", "reset_before_processing", "late 3")
+    for number, word in enumerate(words, 6):
+        bench.script([bench.key(number)], word)
+        assert day(3, number + 1, stream_maps=BAD_MAP, request_timeout=1).code == 0
+        assert bench.fired(word) == 1
+    held = {key for key, row in waiting(ledger).items() if row["state"] == "unknown"}
+    assert held == bench.keys(6, 9)
+
+    # Thursday: the mapping is corrected, and what it refused is replayed.
+    file = bench.rejected.parent / "replay.jsonl"
+    file.write_text(ledger("replay"))
+    assert bench.run([], "--input", str(file), stream_maps=GOOD_MAP).code == 0
+    assert waiting(ledger).keys() == held
+
+    # Friday: what the vendor's own report has was delivered, the rest goes again.
+    for key in held:
+        ledger("resolve", key, "--delivered" if key in bench.books else "--send-again")
+    file.write_text(ledger("replay", "--released"))
+    for _ in range(2):
+        assert bench.run([], "--input", str(file), stream_maps=GOOD_MAP).code == 0
+        assert day(0, 9, stream_maps=GOOD_MAP).code == 0
+
+    assert waiting(ledger) == {}
+    ledger("status", "--check")
+    assert bench.books == dict.fromkeys(bench.keys(9), 1)
+    assert all("decided" in ledger("show", key) for key in held)
