@@ -528,6 +528,19 @@ def recorded(url: str) -> bool:
     return stereo >= taken
 
 
+@contextlib.contextmanager
+def desk(folder: Path) -> Iterator[str]:
+    """The page of the project's ledger; its address."""
+    place = ("--ledger-url", f"sqlite:///{folder / 'calls.ledger.db'}")
+    files = ("--rejected-path", str(folder / "rejected"))
+    command = [str(BIN / "call-ledger"), *place, *files, "page"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as page:
+        try:
+            yield page.stdout.readline().strip() if page.stdout else ""
+        finally:
+            page.terminate()
+
+
 def main() -> None:
     """Run the demo; exit 1 when a call is lost or doubled."""
     parser = argparse.ArgumentParser(description="The pipelines, against vendors on this machine.")
@@ -564,9 +577,11 @@ def main() -> None:
         if not right:
             sys.exit("The vendors' books are not what the pipelines should have made of them.")
         if sys.stdin.isatty() and sys.stdout.isatty():
-            print("Ctrl-C ends it.")
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
+            with desk(folder) as page:
+                print(f"What the ledger knows, and what waits for you:  {page}")
+                print("Ctrl-C ends both.")
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.pause()
 
 
 if __name__ == "__main__":

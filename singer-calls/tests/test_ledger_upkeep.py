@@ -58,7 +58,7 @@ def test_after_prune_no_forgotten_call_is_new_again(kept):
     deliver(kept.ledger, "waits", JANUARY - 3 * DAY, UNKNOWN)
     deliver(kept.ledger, "no moment", None)
     out = kept("prune", "--before", "2026-01-01", "--force")
-    assert out.startswith("1 calls forgotten")
+    assert out.startswith("1 call forgotten")
     rows = {key: kept.row(key) for key in ("old", "under", "new", "waits", "no moment")}
     assert [key for key, row in rows.items() if row is None] == ["old"]
     for key, moment in {"old": -3 * DAY, "other": -3 * DAY + 14 * 3600}.items():

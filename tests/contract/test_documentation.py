@@ -80,6 +80,7 @@ ELSEWHERE = {
     ("README.md", "bash", "make demo"): "tests/pipelines/test_demo.py",
     ("README.md", "bash", "make pipeline"): "tests/pipelines/test_new_pipeline.py",
     ("README.md", "bash", " --ledger"): "tests/pipelines/test_first_steps.py",
+    ("README.md", "console", ":ledger"): "tests/faults/test_desk.py",
     ("README.md", "bash", " --input"): "tests/pipelines/test_first_steps.py",
     ("docs/scaling.md", "bash", "xargs"): "tests/pipelines/test_workers.py",
     ("sandbox/README.md", "console", "serve"): "sandbox/tests/test_cli.py",

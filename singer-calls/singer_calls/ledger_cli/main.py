@@ -28,7 +28,7 @@ from singer_calls.ledger_cli import originals, upkeep
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
 from singer_calls.ledger_cli.desk import Call, Desk, Filter, name_of, totals
 from singer_calls.ledger_cli.place import place
-from singer_calls.ledger_cli.render import as_csv, as_json, cells_of, escaped, table, time_
+from singer_calls.ledger_cli.render import as_csv, as_json, cells_of, escaped, many, table, time_
 from singer_calls.text import shown
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ def status(place: Place, check: bool, days: int) -> None:
     click.echo()
     if groups:
         oldest = iso(min(since for *_, since in groups))
-        click.echo(f"{waits} calls wait for a person, the oldest since {oldest}:")
+        wait = "waits" if waits == 1 else "wait"
+        click.echo(f"{many(waits, 'call')} {wait} for a person, the oldest since {oldest}:")
         rows = [(n, state, why, name_of(account)) for state, why, account, n, _ in groups]
         table(["calls", "state", "reason", "account"], rows)
     else:
@@ -313,7 +314,7 @@ def resolve(
         raise click.UsageError("Give keys, or say which calls: --state, --account, --reason ...")
     decision = Decision(choice, who, reference, note, attempt)
     count = desk.decide([(call.account, call.key) for call in calls], decision)
-    click.echo(f"{count} calls: {choice.value}", err=True)
+    click.echo(f"{many(count, 'call')}: {choice.value}", err=True)
     if count and choice is Choice.SEND_AGAIN:
         click.echo(
             "The next run that reads them sends them once; at once with: "
@@ -375,7 +376,7 @@ def _write(place: Place, calls: list[Call]) -> None:
     for line in originals.stream_of(kept.values()):
         out.write(line)
     out.flush()
-    click.echo(f"{len(kept)} calls written.", err=True)
+    click.echo(f"{many(len(kept), 'call')} written.", err=True)
     if missing := len(calls) - len(kept):
         raise PluginError(
             f"The originals of {missing} calls are not in {place.folder}: bring their files back, "
@@ -395,7 +396,7 @@ def forget(place: Place, keys: tuple[str, ...], account: str | None) -> None:
     lie in the store of the tap (recordings_url) and are removed there.
     """
     rows, removed = upkeep.forget(place.desk(), place.folder, keys, account)
-    click.echo(f"{rows} calls forgotten, {removed} originals removed.", err=True)
+    click.echo(f"{many(rows, 'call')} forgotten, {many(removed, 'original')} removed.", err=True)
 
 
 @cli.command()
@@ -409,11 +410,13 @@ def prune(place: Place, before: int, account: str | None, force: bool) -> None:
     if not force and before > time.time() - _YOUNG:
         raise RefusedError("A tap may still read the last 90 days again: --force if none does")
     pruned = upkeep.prune(place.desk(), place.folder, before, account)
-    click.echo(f"{pruned.rows} calls forgotten. No new call of before {iso(before)} is sent.")
+    click.echo(
+        f"{many(pruned.rows, 'call')} forgotten. No new call of before {iso(before)} is sent."
+    )
     if pruned.originals is None:
         click.echo("A run is under way: originals stay until prune is run again.")
     else:
-        click.echo(f"{pruned.originals} originals removed that wait for nobody.")
+        click.echo(f"{many(pruned.originals, 'original')} removed that wait for nobody.")
 
 
 @cli.command()
