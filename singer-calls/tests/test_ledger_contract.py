@@ -304,7 +304,7 @@ def test_what_no_database_can_hold(key):
     """A delivery with such a key is refused before the ledger is asked."""
     assert not is_storable(key)
     with pytest.raises(InvalidCallError, match="NUL"):
-        Delivery(key=key, scope="", url="", body=b"")
+        Delivery(Account("vendor", "https://vendor.example", "1"), key, url="", body=b"")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud83db", "x" * 5000])

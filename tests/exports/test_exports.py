@@ -109,8 +109,8 @@ def deliver(exported, programs, tmp_path):
             for export, parts in PARTS.items()
         }
         settings |= {"stream_maps": maps, "max_rejected_percent": 100}
-        # The SDK guesses text for what an expression computes.
-        settings |= {"timezone": "America/Los_Angeles", "validate_records": False}
+        settings |= {"timezone": "America/Los_Angeles"}
+        settings |= {"ledger_url": f"sqlite:///{tmp_path}/calls.ledger.db"}
         with Plugin(target, tmp_path, settings, programs) as plugin:
             run = plugin.start().feed_aside(exported.splitlines(keepends=True))
             run.wait(60)

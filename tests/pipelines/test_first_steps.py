@@ -104,8 +104,12 @@ def test_a_dry_run_reads_the_source_and_sends_nothing(real, sandbox):
 
 
 def test_two_brands_are_read_with_keys_of_their_own(project, sandbox):
-    """The example of several accounts: one tap each, and each program gets each call once."""
-    project().run("run", "invox-brands-to-impact")
+    """The example of several accounts: one tap each, and each program gets each call once.
+
+    The sandbox gives both keys the calls of one account.
+    """
+    both = {"TARGET_IMPACT_CALLS__BRAND_B_SAME_CALL_OTHER_ID": "send"}
+    project(**both).run("run", "invox-brands-to-impact")
     programs = [entry["form"]["CampaignId"] for entry in sandbox.journal("impact")]
     assert set(programs) == {"1000", "2000"}
     assert programs.count("1000") == programs.count("2000") == len(sandbox.books("impact"))
