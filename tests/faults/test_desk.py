@@ -151,3 +151,20 @@ def test_a_week_of_an_operator_ends_with_nothing_that_waits(shared_bench, ledger
     ledger("status", "--check")
     assert bench.books == dict.fromkeys(bench.keys(9), 1)
     assert all("decided" in ledger("show", key) for key in held)
+
+
+def test_a_decision_counts_for_a_run_that_is_under_way(shared_bench, ledger, until):
+    """It was made after the run began and before the run read the call."""
+    bench = shared_bench
+    delivered, released = bench.key(0), bench.key(1)
+    for number in range(2):
+        bench.script([bench.key(number)], "reset_after_body")
+        bench.run(bench.calls(number + 1))
+    run = bench.start().feed([bench.schema(), bench.record(2)])
+    until(lambda: bench.sent[bench.key(2)], "the first call is sent")
+    ledger("resolve", delivered, "--delivered")
+    ledger("resolve", released, "--send-again")
+    run.feed([bench.record(0), bench.record(1), bench.state(3)]).end_input()
+    assert run.wait() == 0, run.errors
+    assert bench.sent == {delivered: 1, released: 2, bench.key(2): 1}
+    assert waiting(ledger) == {}
