@@ -83,6 +83,11 @@ class Postgres:
         with psycopg.connect(self.url(database, "")) as connection:
             return connection.execute(query.encode()).fetchall()
 
+    def run(self, database: str, statement: str) -> None:
+        """Run a statement that finds nothing."""
+        with psycopg.connect(self.url(database, "")) as connection:
+            connection.execute(statement.encode())
+
     def away(self, seconds: float) -> None:
         """Stop at once, and come back after so long."""
         self._server._stop()  # noqa: SLF001 - there is no other way
@@ -201,7 +206,6 @@ class Engine:
         self.postgres = Postgres()
         self.machines: dict[str, Program] = {}
         self._programs: list[Program] = []
-        self._tries: dict[tuple[Any, Any], int] = {}
         self._port = demo.free_port(8380)
         self._secret = secrets.token_hex(32)
         self._installed = folder / "plugins"
@@ -382,20 +386,24 @@ class Engine:
     # Work
 
     def fresh(self) -> None:
-        """A new ledger, and no rejected files."""
+        """A new ledger, no rejected files, and an engine that never ran anything."""
         self.postgres.create("calls")
-        self._tries = {(task["dag"], task["date"]): task["tries"] for task in self._tasks()}
+        # Runs that are only cleared go on counting tries, and wait longer after each.
+        self.postgres.run(
+            "airflow", "TRUNCATE dag_run, backfill, backfill_dag_run, edge_job CASCADE"
+        )
         shutil.rmtree(self.folder / "rejected", ignore_errors=True)
 
     def backfill(self, job: str, start: str, end: str, *, check: bool = True) -> str:
         """Ask for the past of a job, by day inclusive; returns what the engine says."""
         return self.airflow(
             *("backfill", "create", f"--dag-id={job}.past", "--max-active-runs=16"),
-            *(f"--from-date={start}", f"--to-date={end}", "--reprocess-behavior=completed"),
+            *(f"--from-date={start}", f"--to-date={end}"),
             check=check,
         )
 
-    def _tasks(self) -> list[dict[str, Any]]:
+    def tasks(self) -> list[dict[str, Any]]:
+        """The tasks of all past DAGs: what they became, where, after how many tries."""
         rows = self.postgres.rows(
             "airflow",
             "SELECT t.dag_id, r.run_id, r.logical_date, t.state, t.try_number, t.hostname, t.pool,"
@@ -406,16 +414,6 @@ class Engine:
         )
         names = ("dag", "run", "date", "state", "tries", "host", "pool", "calls", "start", "end")
         return [dict(zip(names, row, strict=True)) for row in rows]
-
-    def tasks(self) -> list[dict[str, Any]]:
-        """The tasks of all past DAGs: what they became, where, after how many tries, their counts.
-
-        Tries are counted from ``fresh`` on.
-        """
-        return [
-            task | {"tries": task["tries"] - self._tries.get((task["dag"], task["date"]), 0)}
-            for task in self._tasks()
-        ]
 
     def ended(self, patience: float = 900.0) -> list[dict[str, Any]]:
         """The tasks, once each run has ended.

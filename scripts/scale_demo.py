@@ -31,7 +31,7 @@ WEEKS = 3
 CALLS = 180
 LATENCY_MS = 800
 IN_FLIGHT = 2  # calls that one delivery sends at once: what limits it is the vendor
-DELIVERIES = tuple(d for d in demo.DELIVERIES if d.job in {"invox-to-impact", "iovox-to-invoca"})
+DELIVERIES = tuple(d for d in demo.DELIVERIES if d.job in {"iovox-to-impact", "invox-to-invoca"})
 NAMES = "abc"
 
 
@@ -215,8 +215,8 @@ def main() -> None:
     with Sandbox(calls=CALLS, days=7 * WEEKS, now=int(end.timestamp())) as sandbox:
         say("Airflow and PostgreSQL start, the plugins are installed")
         settings = {
-            "TARGET_IMPACT_CALLS__INVOX_MAX_IN_FLIGHT": str(IN_FLIGHT),
-            "TARGET_INVOCA_CALLS__IOVOX_MAX_IN_FLIGHT": str(IN_FLIGHT),
+            "TARGET_IMPACT_CALLS__IOVOX_MAX_IN_FLIGHT": str(IN_FLIGHT),
+            "TARGET_INVOCA_CALLS__INVOX_MAX_IN_FLIGHT": str(IN_FLIGHT),
         }
         with machines.Engine(folder, sandbox.url, settings=settings) as engine:
             for one in rounds:

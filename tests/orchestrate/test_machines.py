@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.scale, pytest.mark.usefixtures("uncovered")]
 END = sunday()
 FIRST, LAST = f"{END - timedelta(weeks=3):%Y-%m-%d}", f"{END - timedelta(days=1):%Y-%m-%d}"
 ONE_AT_ONCE = {
-    "TARGET_IMPACT_CALLS__INVOX_MAX_IN_FLIGHT": "1",
-    "TARGET_INVOCA_CALLS__IOVOX_MAX_IN_FLIGHT": "1",
+    "TARGET_IMPACT_CALLS__IOVOX_MAX_IN_FLIGHT": "1",
+    "TARGET_INVOCA_CALLS__INVOX_MAX_IN_FLIGHT": "1",
 }
 
 
@@ -135,8 +135,8 @@ def test_a_pool_of_one_never_has_two_deliveries_at_once(engine, vendors):
     """Whatever number of machines is idle."""
     engine.airflow("pools", "set", "impact", "1", "one at once")
     try:
-        past(engine, "invox-to-impact")
-        tasks = sorted(of(engine.ended(), "invox-to-impact"), key=lambda task: task["start"])
+        past(engine, "iovox-to-impact")
+        tasks = sorted(of(engine.ended(), "iovox-to-impact"), key=lambda task: task["start"])
     finally:
         engine.airflow("pools", "set", "impact", "4", "as before")
     assert len(tasks) == 3
@@ -150,9 +150,9 @@ def test_what_a_person_must_see_is_red_after_one_try_and_says_why(engine, vendor
     engine.remove("b")
     engine.remove("c")
     engine.remove("a")
-    engine.add("a", TAP_IOVOX__INVOCA_SECURE_KEY="wrong")
+    engine.add("a", TAP_INVOX__INVOCA_API_KEY="wrong")
     vendors.faults("impact", {"fault": "reset_after_body", "times": 1}, {"fault": "latency 10"})
-    jobs = ("invox-to-impact", "iovox-to-invoca", "invoca-live-to-postgres")
+    jobs = ("iovox-to-impact", "invox-to-invoca", "invoca-live-to-postgres")
     day = f"{END - timedelta(weeks=1):%Y-%m-%d}"
     for job in jobs:
         engine.backfill(job, day, day)
