@@ -138,6 +138,17 @@ def s3(_rclone):
 
 
 @pytest.fixture
+def bucket(s3, monkeypatch):
+    """The same, opened by the environment, as the cloud's own tools read it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.storage["endpoint"])
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_REGION", s3.storage["region"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.storage["access_key_id"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.storage["secret_access_key"])
+    return s3
+
+
+@pytest.fixture
 def uncovered(monkeypatch):
     """Coverage of started programs is off: it needs a file at their end, memory, and time."""
     for name in [name for name in os.environ if name.startswith("COVERAGE")]:

@@ -287,9 +287,12 @@ def targets(*, plugin: str, on_unknown_outcome: str) -> list[th.Property[Any]]:
             "rejected_path",
             th.StringType(min_length=1),
             default="rejected/",
-            title="Folder of rejected calls",
+            title="Folder or bucket of rejected calls",
             description="Each run with rejected or held calls leaves a Singer file here, "
-            "readable by its owner only, ready to be replayed with --input.",
+            "readable by its owner only, ready to be replayed with --input. Also a bucket, as "
+            "s3://bucket/prefix, az:// or gs://, with the credentials in the environment: an "
+            "object each time that calls are set aside (needs the extra recordings of "
+            "singer-calls).",
         ),
         th.Property(
             "dry_run",

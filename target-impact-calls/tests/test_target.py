@@ -123,6 +123,17 @@ def test_wrong_calls_are_set_aside_by_field_and_the_rest_is_delivered(run, sandb
     assert_silent(done)
 
 
+def test_a_wrong_call_may_be_set_aside_in_a_bucket(run, bucket, sandbox):
+    """As an object that a run takes as it is; the log says where."""
+    done = run([call(1), call(2, CallerId="")], rejected_path=bucket.url, max_rejected_percent=90)
+    assert (done.code, done.states[-1]) == (0, 2)
+    assert sandbox.books("impact") == {"call-1": 1}
+    ((name, content),) = bucket.objects.items()
+    assert json.loads(content.splitlines()[-1])["record"] == call(2, CallerId="")
+    assert f"Rejected calls are in {bucket.url}/{name[: -len('1.singer.jsonl')]}*" in done.err
+    assert_silent(done)
+
+
 def test_two_calls_with_one_id_are_told_from_one_that_comes_twice(run, sandbox):
     """The second of two is rejected by the id; what comes again with more detail is known."""
     other = call(1, CallerId="+18055550101")

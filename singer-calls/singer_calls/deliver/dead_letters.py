@@ -29,13 +29,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
+from singer_calls.deliver.dead_letters_bucket import Bucket, is_bucket, new_name
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.messages import decode, encode
 from singer_calls.deliver.outcome import Outcome, Rejected, Unknown
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MARK = "set_aside"
 WORDS_LIMIT = 2048  # characters of the vendor's own words
@@ -152,6 +155,11 @@ class DeadLetterFile:
         """The file's name once it exists."""
         return self.path.name if self.path else None
 
+    @property
+    def place(self) -> str | None:
+        """Where a person finds it, once it exists."""
+        return str(self.path.resolve()) if self.path else None
+
     def append(self, letters: Iterable[DeadLetter]) -> None:
         """Write calls, durably.
 
@@ -245,18 +253,67 @@ def _marked(source: SourceRecord, mark: Mapping[str, Any]) -> bytes:
     return f"{encode({MARK: mark, **source.message})}\n".encode()
 
 
-class DeadLetters:
-    """The two files of one run.
+class DeadLetterObjects(DeadLetterFile):
+    """The same in a bucket: an object for each append, whole in itself.
 
     Args:
-        folder: ``rejected_path``.
-        started: Of the run, as the files' names have it.
-        target: The plugin's name.
-        environment: Variables of the process: Meltano names loader and extractor.
+        bucket: ``rejected_path``.
+        name: What the objects' names begin with; a number and the ending follow.
+        names: Of the plugin and of its pipeline, for the marks.
+        ending: Of the objects' names.
     """
 
     def __init__(
-        self, folder: str, started: str, target: str, environment: Mapping[str, str]
+        self,
+        bucket: Bucket,
+        name: str,
+        names: Mapping[str, str | None],
+        ending: str = ".singer.jsonl",
+    ) -> None:
+        super().__init__("", name, names, ending)
+        self._bucket = bucket
+        self._number = 0
+
+    @property
+    @override
+    def name(self) -> str | None:
+        """The newest object's name."""
+        return f"{self._name}-{self._number}{self._ending}" if self._number else None
+
+    @property
+    @override
+    def place(self) -> str | None:
+        """All of them, as a pattern."""
+        return f"{self._bucket.url}/{self._name}-*{self._ending}" if self._number else None
+
+    @override
+    def append(self, letters: Iterable[DeadLetter]) -> None:
+        """Put calls into a new object.
+
+        Raises:
+            PluginError: The bucket doesn't take it; none of these calls is in it then.
+        """
+        self._streams = {}
+        data = b"".join(line for letter in letters for line in self._lines(letter))
+        self._bucket.put(f"{self._name}-{self._number + 1}{self._ending}", data)
+        self._number += 1
+
+
+class DeadLetters:
+    """The two files of one run, or its objects.
+
+    Args:
+        place: ``rejected_path``, a folder or the URL of a bucket.
+        started: Of the run, as the files' names have it.
+        target: The plugin's name.
+        environment: Variables of the process: Meltano names loader and extractor.
+
+    Raises:
+        SettingsError: It is the URL of nothing that can be used.
+    """
+
+    def __init__(
+        self, place: str, started: str, target: str, environment: Mapping[str, str]
     ) -> None:
         names = {
             "target": target,
@@ -265,13 +322,20 @@ class DeadLetters:
         }
         loader = re.sub(r"[^\w.-]", "_", names["loader"] or target)
         name = f"{loader}-{started}"
-        self.rejected = DeadLetterFile(folder, name, names)
-        self.held = DeadLetterFile(folder, name, names, ".held.singer.jsonl")
+        self.rejected: DeadLetterFile
+        self.held: DeadLetterFile
+        if is_bucket(place):
+            bucket, name = Bucket(place), new_name(name)
+            self.rejected = DeadLetterObjects(bucket, name, names)
+            self.held = DeadLetterObjects(bucket, name, names, ".held.singer.jsonl")
+        else:
+            self.rejected = DeadLetterFile(place, name, names)
+            self.held = DeadLetterFile(place, name, names, ".held.singer.jsonl")
 
     @property
     def paths(self) -> list[str]:
         """The files that exist."""
-        return [str(file.path) for file in (self.rejected, self.held) if file.path]
+        return [file.place for file in (self.rejected, self.held) if file.place]
 
     def file(self, *, held: bool) -> DeadLetterFile:
         """The file for held calls, or the one for rejected calls."""
@@ -356,19 +420,32 @@ def read_old_record(message: dict[str, Any]) -> Licence | None:
     return Licence("rejected")
 
 
-def signs_of_earlier_runs(folder: str, target: str, origin: str) -> str:
+def signs_of_earlier_runs(place: str, target: str, origin: str) -> str:
     """What shows that this target delivered to this vendor before; "" when nothing does.
 
     Args:
-        folder: ``rejected_path``.
+        place: ``rejected_path``.
         target: The plugin's name.
         origin: The vendor's, see ``identity.origin_of``.
+
+    Raises:
+        PluginError: It is a bucket, and can't be read.
     """
-    for path in sorted(Path(folder).glob("*.singer.jsonl")):
-        with contextlib.suppress(OSError, ValueError), path.open("rb") as lines:
+    for name, lines in _earlier_files(place):
+        with contextlib.suppress(OSError, ValueError):
             for line in lines:
                 mark = decode(line).get(MARK) or {}
                 account = mark.get("account") or {}
                 if mark.get("target") == target and account.get("origin") == origin:
-                    return f"{path.name} is of a run that delivered to {origin}"
+                    return f"{name} is of a run that delivered to {origin}"
     return ""
+
+
+def _earlier_files(place: str) -> Iterator[tuple[str, Iterable[bytes]]]:
+    if is_bucket(place):
+        for name, content in Bucket(place).read(".singer.jsonl"):
+            yield name, content.splitlines()
+        return
+    for path in sorted(Path(place).glob("*.singer.jsonl")):
+        with contextlib.suppress(OSError), path.open("rb") as lines:
+            yield path.name, lines

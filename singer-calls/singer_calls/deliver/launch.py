@@ -201,13 +201,13 @@ class LiveDelivery:
         """End the run in the ledger: ``done``, ``failed`` or ``stopped``."""
         if self._progress is not None:
             self._progress.close()
-        if path := self._letters.rejected.path:
-            self._target.logger.warning("Rejected calls are in %s.", path.resolve())
-        if path := self._letters.held.path:
+        if place := self._letters.rejected.place:
+            self._target.logger.warning("Rejected calls are in %s.", place)
+        if place := self._letters.held.place:
             self._target.logger.warning(
                 "Held calls are in %s: see at the vendor whether they arrived; those that did not "
                 "can be replayed with --input.",
-                path.resolve(),
+                place,
             )
         if self._ledger is not None:
             self._ledger.close(how=how, counts=self.summary.by_account)
