@@ -115,6 +115,22 @@ def test_after_forget_the_caller_is_in_no_file_and_the_call_is_known(kept):
     assert kept.row("left").file
 
 
+def test_forget_erases_the_recordings_of_a_call_and_of_no_other(kept, tmp_path):
+    """By its id in the source, whatever stands before it in the key and behind it in the name."""
+    folder = tmp_path / "store" / "iovox" / "2026" / "01" / "05"
+    folder.mkdir(parents=True)
+    for name in ("17.mp3", "17.wav", "117.mp3", "170.mp3"):
+        (folder / name).write_bytes(b"sound")
+    kept.note("iovox:17", ACCEPTED)
+    kept.ledger.close()
+    url = f"file://{tmp_path}/store"
+    kept("forget", "iovox:17", "--recordings-url", url, "--recordings-storage", "no", code=3)
+    kept("forget", "iovox:17", "--recordings-url", url)
+    assert "2 recordings removed" in kept.said
+    assert sorted(path.name for path in folder.iterdir()) == ["117.mp3", "170.mp3"]
+    assert kept.row("iovox:17").state == ACCEPTED
+
+
 def test_forget_finds_what_the_first_form_of_files_holds_and_leaves_what_it_can_not_read(kept):
     """There the key stands in the record only."""
     kept.note("ok", ACCEPTED)

@@ -8,6 +8,7 @@ something waits.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import platform
 import sys
@@ -33,6 +34,8 @@ from singer_calls.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from singer_calls.recordings.store import Store
 
 _FAILED, _REFUSED, _WAITS = 1, 3, 4
 _DAYS = 14  # shown by ``status``
@@ -387,16 +390,49 @@ def _write(place: Place, calls: list[Call]) -> None:
 @cli.command()
 @click.argument("keys", nargs=-1, required=True)
 @click.option("--account", help="Part of an account's name; else in all of them.")
+@click.option(
+    "--recordings-url", envvar="RECORDINGS_URL", help="Store of the tap's recordings, if any."
+)
+@click.option(
+    "--recordings-storage", envvar="RECORDINGS_STORAGE", help="Its recordings_storage, as JSON."
+)
 @click.pass_obj
 @_sentences
-def forget(place: Place, keys: tuple[str, ...], account: str | None) -> None:
-    """Erase calls for good, as a person may ask: originals, moments, marks, notes.
+def forget(
+    place: Place,
+    keys: tuple[str, ...],
+    account: str | None,
+    recordings_url: str | None,
+    recordings_storage: str | None,
+) -> None:
+    """Erase calls for good, as a person may ask: originals, moments, marks, notes, recordings.
 
     Key and state stay, so that no run pays a call again; a call that waited is closed. Recordings
-    lie in the store of the tap (recordings_url) and are removed there.
+    are those whose file is named by the call's id, with or without its prefix.
     """
+    store = _store(recordings_url, recordings_storage)
     rows, removed = upkeep.forget(place.desk(), place.folder, keys, account)
     click.echo(f"{many(rows, 'call')} forgotten, {many(removed, 'original')} removed.", err=True)
+    if store is not None:
+        paths = store.named({name for key in keys for name in (key, key.rpartition(":")[2])})
+        for path in paths:
+            store.delete(path)
+        click.echo(f"{many(len(paths), 'recording')} removed.", err=True)
+
+
+def _store(url: str | None, storage: str | None) -> Store | None:
+    """The store of recordings, if one is named."""
+    if not url:
+        return None
+    try:
+        from singer_calls.recordings.store import Store  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise RefusedError("--recordings-url needs the extra singer-calls[recordings]") from None
+    try:
+        options = json.loads(storage or "{}")
+    except ValueError:
+        raise RefusedError("--recordings-storage must be a JSON object") from None
+    return Store.from_config({"recordings_url": url, "recordings_storage": options})
 
 
 @cli.command()

@@ -13,7 +13,7 @@ import re
 import tempfile
 from datetime import timedelta
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urlsplit
@@ -43,7 +43,7 @@ from singer_calls.recordings.audio import CONTENT_TYPES, Audio, UnusableError, i
 from singer_calls.recordings.settings import SERVED_AT, PathError, check_path, errors, is_clear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from obstore.store import ObjectStore, S3Store
 
@@ -222,6 +222,19 @@ class Store:
         """Forget a recording; one that isn't there is forgotten already."""
         with contextlib.suppress(*_MISSING), _sentences(*_MISSING):
             obstore.delete(self._objects, path)
+
+    def named(self, names: Collection[str]) -> list[str]:
+        """Paths of the recordings whose file has one of these names, whatever its ending.
+
+        Every path is looked at: a store finds nothing by a part of its name.
+        """
+        with _sentences():
+            return [
+                one["path"]
+                for some in obstore.list(self._objects)
+                for one in some
+                if PurePosixPath(one["path"]).stem in names
+            ]
 
     def sign(self, path: str, hours: int) -> str:
         """A URL by which anybody can GET a recording for so many hours. Nothing is asked for it.
