@@ -522,8 +522,9 @@ def recorded(url: str) -> bool:
     stereo = {key for key, told in got.items() if str(told).startswith("stereo")}
     asked = ask(f"{url}/_books?vendor=iovox-recordings")
     print(
-        f"recordings: Invoca fetched {len(got)} of {len(taken)}, {len(stereo)} of them in stereo;"
-        f" iovox was asked for {len(asked)}, each {max(asked.values(), default=0)} x at most"
+        f"recordings: Invoca fetched {len(got)} of {len(taken)}, {len(stereo)} of them in stereo;\n"
+        f"            iovox was asked for {len(asked)}, each {max(asked.values(), default=0)} x "
+        "at most"
     )
     return stereo >= taken
 

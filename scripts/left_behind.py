@@ -29,8 +29,12 @@ def processes(run: str) -> dict[int, str]:
 
 
 def files(folder: Path) -> list[Path]:
-    """All that is below the folder but folders: files, sockets, pipes."""
-    return sorted(path for path in folder.rglob("*") if not path.is_dir())
+    """All that is below the folder but folders and uv's locks, which it never removes."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if not path.is_dir() and not (path.name.startswith("uv-") and path.suffix == ".lock")
+    )
 
 
 def main() -> None:

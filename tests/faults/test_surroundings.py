@@ -260,7 +260,7 @@ def test_two_targets_at_once_on_one_ledger_send_no_call_twice(shared_bench, unti
     until(lambda: all(run.errors for run in runs), "both have started")
     for run in runs:
         run.feed_aside(bench.calls(calls))
-    assert [run.wait() for run in runs] == [0, 0]
+    assert [run.wait() for run in runs] == [0, 0], [run.sentences for run in runs]
     assert bench.books == dict.fromkeys(bench.keys(calls), 1)
     assert len(bench.journal()) == calls
     assert not bench.held

@@ -110,7 +110,11 @@ def test_iovox_elements_are_tables_that_join_to_their_calls(warehouse, rows):
     assert len(streams) == 9
     seen = {}
     for stream in streams:
-        assert columns(rows, "iovox", stream) == expected_columns("tap-iovox", stream), stream
+        found = columns(rows, "iovox", stream)
+        stored = {name for name in found if name.startswith("recording_")}
+        assert len(stored) == (6 if stream == "calls" else 0)
+        described = {name: kind for name, kind in found.items() if name not in stored}
+        assert described == expected_columns("tap-iovox", stream), stream
         seen[stream] = rows(f"SELECT count(*) FROM iovox.{stream}")[0][0]
         if stream != "calls":
             orphans = rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -142,7 +143,8 @@ def _open_file(address: URL, *, create: bool) -> Engine:
     @sa.event.listens_for(engine, "connect")
     def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401
         connection.isolation_level = None  # the driver begins nothing, the next listener does
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16000"):
+        _write_ahead(connection)
+        for pragma in ("synchronous=FULL", "cache_size=-16000"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
@@ -151,6 +153,21 @@ def _open_file(address: URL, *, create: bool) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(connection: Any) -> None:  # noqa: ANN401 - the driver's
+    """Switch to WAL; when two do so at once, SQLite says "busy" whatever its timeout."""
+    end = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+            if not busy or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _refuse_split(file: Path) -> None:
