@@ -7,6 +7,7 @@ which those have too that nobody waits for any more. They are looked for in /pro
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from contextlib import suppress
@@ -28,13 +29,16 @@ def processes(run: str) -> dict[int, str]:
     return found
 
 
+# Not ours to remove: uv's locks, what Chromium never clears away, what pytest keeps of a failure.
+KEPT = re.compile(
+    r"/uv-[^/]*\.lock$|/org\.chromium\.|/\.config/chromium/|/tmp/\.lockfile$|/pytest-of-[^/]+/"
+)
+
+
 def files(folder: Path) -> list[Path]:
-    """All that is below the folder but folders and uv's locks, which it never removes."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if not path.is_dir() and not (path.name.startswith("uv-") and path.suffix == ".lock")
-    )
+    """All that is below the folder and is the tests' own: files, sockets, pipes."""
+    found = (path for path in folder.rglob("*") if not path.is_dir())
+    return sorted(path for path in found if not KEPT.search(str(path)))
 
 
 def main() -> None:

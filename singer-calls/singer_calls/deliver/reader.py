@@ -6,6 +6,7 @@ import os
 import selectors
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
@@ -33,8 +34,9 @@ class Wake:
     """Ends a wait for input; ``set`` may be called from any thread and from a signal handler."""
 
     def __init__(self) -> None:
-        self.reads, self._writes = os.pipe()
-        os.set_blocking(self._writes, False)
+        self.reads, self.writes = os.pipe()
+        for end in (self.reads, self.writes):
+            os.set_blocking(end, False)
         self._set = False
 
     def is_set(self) -> bool:
@@ -45,13 +47,14 @@ class Wake:
         """Wake whoever waits, now or later."""
         if not self._set:
             self._set = True
-            os.write(self._writes, b"!")
+            with suppress(BlockingIOError):  # full: whoever waits is woken
+                os.write(self.writes, b"!")
 
     def close(self) -> None:
         """Give the pipe back."""
         self._set = True
         os.close(self.reads)
-        os.close(self._writes)
+        os.close(self.writes)
 
 
 def lines(source: IO[Any], wake: Wake) -> Iterator[bytes | str]:
@@ -65,28 +68,41 @@ def lines(source: IO[Any], wake: Wake) -> Iterator[bytes | str]:
                 return
             yield line
         return
+    rest: list[bytes] = []
+    for chunk in _chunks(descriptor, wake, poll):
+        first, newline, more = chunk.partition(b"\n")
+        rest.append(first)
+        if chunk and not newline:
+            continue
+        yield b"".join(rest)
+        *whole, last = more.split(b"\n")
+        for line in whole:
+            if wake.is_set():
+                return
+            yield line
+        rest = [last]
+
+
+def _chunks(
+    descriptor: int, wake: Wake, poll: Callable[[], selectors.BaseSelector]
+) -> Iterator[bytes]:
+    """What comes, piece by piece, and an empty piece at the end; nothing once someone woke us."""
     with poll() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         selector.register(wake.reads, selectors.EVENT_READ)
-        rest: list[bytes] = []
-        while not wake.is_set():
-            selector.select()
+        chunk = b"more"
+        while chunk:
+            ready = {key.fd for key, _events in selector.select()}
             if wake.is_set():
                 return
-            chunk = os.read(descriptor, _CHUNK_BYTES)
-            first, newline, more = chunk.partition(b"\n")
-            rest.append(first)
-            if chunk and not newline:
-                continue
-            yield b"".join(rest)
-            if not chunk:
-                return
-            *whole, last = more.split(b"\n")
-            for line in whole:
+            if wake.reads in ready:  # a signal that asks for nothing
+                with suppress(BlockingIOError):
+                    os.read(wake.reads, _CHUNK_BYTES)
+            if descriptor in ready:
+                chunk = os.read(descriptor, _CHUNK_BYTES)
+                yield chunk
                 if wake.is_set():
                     return
-                yield line
-            rest = [last]
 
 
 class CallReader(GenericSingerReader[bytes]):

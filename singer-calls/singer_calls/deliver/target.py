@@ -73,6 +73,9 @@ class CallTarget(CallPlugin, Target):
         self.resumed = False
         self._finished = False
         super().__init__(**kwargs)
+        with suppress(ValueError):  # not the main thread
+            # A signal may reach any thread of the process, and must wake the one that reads.
+            signal.set_wakeup_fd(self.message_reader.wake.writes, warn_on_full_buffer=False)
         self.destination = self.destination_class(self.config)
         self.watermark = Watermark()
         self._intake = Intake(self.destination, self.watermark, Remarks(self.logger).say)
@@ -213,6 +216,8 @@ class CallTarget(CallPlugin, Target):
         finally:
             how = "stopped" if abandon else "failed" if failure or not heard else "done"
             self._delivery.close(how)
+            with suppress(ValueError):
+                signal.set_wakeup_fd(-1)
             self.message_reader.wake.close()
             self._say(self._delivery.summary)
         if failure is not None:
