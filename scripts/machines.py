@@ -112,13 +112,10 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def commands(pid: int) -> list[str]:
-    """The command lines of a process and of all that it started."""
-    lines = []
-    for one in descendants(pid):
-        with contextlib.suppress(OSError):
-            lines.append(Path(f"/proc/{one}/cmdline").read_text().replace("\0", " "))
-    return lines
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
 
 
 class Program:
@@ -209,6 +206,7 @@ class Engine:
         self._port = demo.free_port(8380)
         self._secret = secrets.token_hex(32)
         self._installed = folder / "plugins"
+        self._loaders = self._installed / "loaders"
         self._project = demo.Project(folder / "project", url)
         self._project.environment[demo.PLUGINS_FOLDER] = str(self._installed)
         self._orchestrate(partition, slots)
@@ -321,6 +319,9 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         for machine in list(self.machines):
             self.remove(machine)
+        for target in self.targets():  # one that has outlived its task
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(target, signal.SIGKILL)
         for program in reversed(self._programs):
             program.stop()
         self.postgres.close()
@@ -380,8 +381,12 @@ class Engine:
     def delivering(self, target: str) -> Iterator[str]:
         """The machines on which a target runs."""
         for name, program in self.machines.items():
-            if any(f"bin/{target}" in line for line in commands(program.pid)):
+            if any(f"bin/{target}" in _command(pid) for pid in descendants(program.pid)):
                 yield name
+
+    def targets(self) -> list[int]:
+        """The processes of all targets that run here, on machines and without one."""
+        return [pid for pid in descendants(1) if _command(pid).startswith(str(self._loaders))]
 
     # Work
 
@@ -389,10 +394,11 @@ class Engine:
         """A new ledger, no rejected files, and an engine that never ran anything."""
         self.postgres.create("calls")
         # Runs that are only cleared go on counting tries, and wait longer after each.
-        self.postgres.run(
-            "airflow", "TRUNCATE dag_run, backfill, backfill_dag_run, edge_job CASCADE"
-        )
+        for table in ("backfill_dag_run", "edge_job", "dag_run", "backfill"):
+            self.postgres.run("airflow", f"DELETE FROM {table}")  # noqa: S608 - names of ours
         shutil.rmtree(self.folder / "rejected", ignore_errors=True)
+        for log in (*self.folder.glob("*/logs/dag_id=*"), *self.folder.glob("*/*/logs/dag_id=*")):
+            shutil.rmtree(log)
 
     def backfill(self, job: str, start: str, end: str, *, check: bool = True) -> str:
         """Ask for the past of a job, by day inclusive; returns what the engine says."""

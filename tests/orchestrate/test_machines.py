@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from datetime import timedelta
 from itertools import pairwise
 
@@ -77,7 +78,11 @@ def is_honest(task):
 
 
 def said(engine, task):
-    """The sentences with which a task's tries ended."""
+    """The sentence with which a task ended, once its machine has handed in its log."""
+    return machines.wait_for("a task's log", lambda: _sentences(engine, task), 60)[-1]
+
+
+def _sentences(engine, task):
     folder = engine.folder / "engine" / "logs" / f"dag_id={task['dag']}"
     lines = [
         json.loads(line)
@@ -145,6 +150,22 @@ def test_a_pool_of_one_never_has_two_deliveries_at_once(engine, vendors):
     assert set(vendors.books("impact").values()) == {1}
 
 
+def test_a_task_that_is_stopped_ends_with_no_call_under_way(engine, vendors):
+    """Its target takes no more calls, and has the time to wait for the answers it is owed."""
+    vendors.faults("impact", "latency 8000")
+    day = f"{END - timedelta(weeks=1):%Y-%m-%d}"
+    engine.backfill("iovox-to-impact", day, day)
+    machines.wait_for("a call", lambda: vendors.books("impact"))
+    time.sleep(1)  # the next one is under way, for longer than the engine's patience
+    engine.postgres.run("airflow", "UPDATE task_instance SET state = 'failed'")
+    machines.wait_for("the end of the target", lambda: not engine.targets(), 60)
+    books = vendors.books("impact")
+    states = engine.postgres.rows("calls", "SELECT DISTINCT state FROM call_ledger_calls")
+    assert len(books) < 10
+    assert states == [("accepted",)]
+    engine.ended()
+
+
 def test_what_a_person_must_see_is_red_after_one_try_and_says_why(engine, vendors):
     """Held calls, wrong credentials, a pipeline without dates; and what the engine refuses."""
     engine.remove("b")
@@ -163,12 +184,9 @@ def test_what_a_person_must_see_is_red_after_one_try_and_says_why(engine, vendor
     assert {job: (found[job]["state"], found[job]["tries"]) for job in jobs} == dict.fromkeys(
         jobs, ("failed", 1)
     )
-    (held,) = said(engine, found[jobs[0]])[-1:]
-    assert "1 held" in held
-    (wrong,) = said(engine, found[jobs[1]])[-1:]
-    assert "credentials" in wrong
-    (no_dates,) = said(engine, found[jobs[2]])[-1:]
-    assert no_dates == (
+    assert "1 held" in said(engine, found[jobs[0]])
+    assert "credentials" in said(engine, found[jobs[1]])
+    assert said(engine, found[jobs[2]]) == (
         "tap-invoca-calls--postgres has no start_date and end_date: what it reads has no past."
     )
     future = engine.backfill(jobs[0], "2100-01-01", "2100-02-01", check=False)

@@ -10,8 +10,11 @@ colours mean. All that needs no engine to be understood is in pipeline.py.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,8 +118,18 @@ class DeliverOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Let the target take no more calls, and wait for the answers it is owed."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        # `meltano run` passes the signal on, and a second one would end the target at once.
+        # `meltano el` ends, and leaves a target that goes on: there all of them get it.
+        (os.killpg if self.past else os.kill)(process.pid, signal.SIGTERM)
+        end = time.monotonic() + STOP_SECONDS
+        with suppress(ProcessLookupError):
+            while time.monotonic() < end:
+                process.poll()
+                os.killpg(process.pid, 0)  # is anybody left?
+                time.sleep(0.2)
 
 
 def tasks(job: Job, pools: Pools, *, past: bool) -> None:
