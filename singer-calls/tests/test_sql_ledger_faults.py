@@ -448,7 +448,9 @@ def test_a_pooler_changes_nothing(pooler, database):
     assert [sum(all_) for all_ in zip(*won, strict=True)] == [1] * 60
     mine = [key for key, claimed in zip(keys, won[0], strict=True) if claimed]
     assert one.apply([Note(HERE, key, 1, ACCEPTED) for key in mine]) == [True] * len(mine)
-    assert two.apply([Lookup(HERE, "new", who)])[0].twin is not None
+    # Whoever was fastest may have won them all; it is no twin of its own calls.
+    asks = next(n for n in range(3) if any(any(won[m]) for m in range(3) if m != n))
+    assert ledgers[asks].apply([Lookup(HERE, "new", who)])[0].twin is not None
     now[0] += FACTS.expiry + 1
     assert two.beat()
     assert one.reap() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -76,15 +77,20 @@ def killed_at_random(bench, say, kills, calls):
     in_flight = set()
     seen = killed = 0
     while killed < kills:
-        run = bench.start(max_in_flight=8).feed_aside(bench.calls(calls, bench.bookmark))
+        run = bench.start(max_in_flight=8)
+        # The input stays open: a run that is through with it waits for the kill.
+        feeding = threading.Thread(target=run.feed, args=(bench.calls(calls, bench.bookmark),))
+        feeding.start()
         more = dice.choice([0, 1, dice.randrange(60), dice.randrange(60)])
         wanted = seen + more
-        while run.running and seen < wanted:
+        end = time.monotonic() + 5  # those that are left may be fewer
+        while run.running and seen < wanted and time.monotonic() < end:
             seen += len(bench.journal(seen))
             time.sleep(0.002)
         time.sleep(dice.uniform(0, 0.05 if more else 1.5))
         run.send(signal.SIGKILL)
         assert run.wait() == KILLED, run.errors
+        feeding.join()
         killed += 1
         bench.note(run)
         run.close()
