@@ -11,12 +11,13 @@ from functools import cache
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+import hypothesis
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from singer_calls import options
+from singer_calls import settings
 from singer_calls.errors import PluginError
 from singer_calls.extract import CallTap, ResponseTooLargeError, WindowedStream
 from singer_calls.extract.call_stream import how_far
@@ -106,9 +107,9 @@ class Calls(WindowedStream):
 class ExchangeTap(CallTap):
     name = "tap-exchange"
     vendor = "Exchange"
-    config_jsonschema: ClassVar[dict[str, Any]] = options.settings(
-        options.common(api_url="https://exchange.example", docs="https://exchange.example"),
-        options.taps(timezone="UTC", window_days=7, lookback_days=2),
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.schema(
+        settings.common(api_url="https://exchange.example", docs="https://exchange.example"),
+        settings.taps(timezone="UTC", window_days=7, lookback_days=2),
     )
 
     def discover_streams(self):
@@ -172,7 +173,7 @@ def changes(zone: str) -> list[datetime]:
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_call_of_a_day_with_a_clock_change_is_lost_or_doubled(zone, data):
     """Every ten minutes around the change, however the vendor compares, without any lookback.
@@ -210,7 +211,7 @@ def test_no_call_of_a_day_with_a_clock_change_is_lost_or_doubled(zone, data):
     assert bookmarks == sorted(bookmarks)
 
 
-@settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60, deadline=None)
 @given(
     lasting=st.timedeltas(timedelta(), WindowedStream.LONGEST_CALL),
     window_days=st.integers(1, 5),

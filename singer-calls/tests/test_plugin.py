@@ -7,7 +7,7 @@ import logging
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from singer_calls import options
+from singer_calls import settings
 from singer_calls.environment import settings_from
 from singer_calls.errors import SettingsError
 from singer_calls.extract import CallTap
@@ -24,10 +24,10 @@ PROPERTIES = {
 class AnyTap(CallTap):
     name = "tap-any"
     vendor = "Any"
-    config_jsonschema = options.settings(
-        [options.secret("api_key", title="Key", description="A key.")],
-        options.common(api_url="https://any.example", docs="https://any.example"),
-        options.taps(timezone="UTC", window_days=7, lookback_days=2),
+    config_jsonschema = settings.schema(
+        [settings.secret("api_key", title="Key", description="A key.")],
+        settings.common(api_url="https://any.example", docs="https://any.example"),
+        settings.taps(timezone="UTC", window_days=7, lookback_days=2),
     )
 
     def discover_streams(self):

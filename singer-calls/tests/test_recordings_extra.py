@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from singer_calls.recordings import settings
+from singer_calls.recordings import checks
 
 LIBRARIES = ("obstore", "tinytag", "miniaudio")
 
@@ -22,6 +22,6 @@ def test_a_plugin_imports_no_library_of_the_extra(module):
 
 
 def test_without_the_libraries_the_setting_names_the_extra(monkeypatch):
-    monkeypatch.setattr(settings, "find_spec", lambda _name: None)
-    (told,) = settings.errors({"recordings_url": "s3://calls"})
+    monkeypatch.setattr(checks, "find_spec", lambda _name: None)
+    (told,) = checks.errors({"recordings_url": "s3://calls"})
     assert "singer-calls[recordings]" in told

@@ -20,7 +20,7 @@ import requests
 from call_sandbox import Sandbox
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.recordings.audio import inspect
-from singer_calls.recordings.settings import PathError
+from singer_calls.recordings.checks import PathError
 from singer_calls.recordings.store import Store, StoreError, _refusal
 
 PATH = "iovox/2026/11/25/30683207599876.mp3"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from singer_calls import options
+from singer_calls import settings
 from singer_calls.extract import CallTap
 from tap_invoca_calls.client import LOOKUP, NUMBERS
 from tap_invoca_calls.records import VENDOR
@@ -25,9 +25,9 @@ class TapInvocaCalls(CallTap):
     name = "tap-invoca-calls"
     vendor = VENDOR
 
-    config_jsonschema: ClassVar[dict[str, Any]] = options.settings(
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.schema(
         [
-            options.secret(
+            settings.secret(
                 "oauth_token",
                 title="API token",
                 description="Sent as it is in the header Authorization. Made under Manage API "
@@ -48,7 +48,7 @@ class TapInvocaCalls(CallTap):
                 title="Organization",
                 description="Number of that network or advertiser, from its address in Invoca.",
             ),
-            options.integer(
+            settings.integer(
                 "watch_seconds",
                 0,
                 minimum=0,
@@ -57,7 +57,7 @@ class TapInvocaCalls(CallTap):
                 "run polls for so many seconds and emits each call at first sight, when it "
                 "changes and when it has ended.",
             ),
-            options.integer(
+            settings.integer(
                 "poll_seconds",
                 10,
                 title="Poll every (seconds)",
@@ -84,7 +84,7 @@ class TapInvocaCalls(CallTap):
                 "+18005551234 or 800-555-1234.",
             ),
         ],
-        options.common(api_url="https://invoca.net", docs=_DOCS),
+        settings.common(api_url="https://invoca.net", docs=_DOCS),
     )
 
     @override

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from singer_calls import options
+from singer_calls import settings
 from singer_calls.extract import CallTap
 from tap_invox.client import DATE_FORMS, VENDOR
 from tap_invox.streams import CallsByDate, CallsById
@@ -24,9 +24,9 @@ class TapInvox(CallTap):
     name = "tap-invox"
     vendor = VENDOR
 
-    config_jsonschema: ClassVar[dict[str, Any]] = options.settings(
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.schema(
         [
-            options.secret(
+            settings.secret(
                 "api_key",
                 title="API key",
                 description="Sent as X-API-Key. INVOX makes it for one account and sends it by "
@@ -53,11 +53,11 @@ class TapInvox(CallTap):
                 "what INVOX reads; the default is the form of its own dates.",
             ),
         ],
-        options.common(
+        settings.common(
             api_url="https://app.invox.eu",
             docs="https://intercom.help/invox-14de1eec38e9/en/articles/14075981-api-documentation-for-integration-with-invox-call-tracking",
         ),
-        options.taps(timezone="Europe/Bucharest", window_days=31, lookback_days=2),
+        settings.taps(timezone="Europe/Bucharest", window_days=31, lookback_days=2),
     )
 
     @override

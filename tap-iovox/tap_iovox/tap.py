@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from singer_calls import options
+from singer_calls import settings
 from singer_calls.extract import CallTap
 from singer_calls.plugin import check_api_url
-from singer_calls.recordings import settings
+from singer_calls.recordings import checks
 from tap_iovox import filters
 from tap_iovox.client import VENDOR
 from tap_iovox.streams import ELEMENTS, Calls, Elements
@@ -27,7 +27,7 @@ class TapIovox(CallTap):
     name = "tap-iovox"
     vendor = VENDOR
 
-    config_jsonschema: ClassVar[dict[str, Any]] = options.settings(
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.schema(
         [
             th.Property(
                 "username",
@@ -37,13 +37,13 @@ class TapIovox(CallTap):
                 description="Sent as the header username. iovox makes it with the key (portal, "
                 "Settings, API Settings).",
             ),
-            options.secret(
+            settings.secret(
                 "secure_key",
                 title="Secure key",
                 description="Sent as the header secureKey. iovox ties it to a list of allowed IP "
                 "addresses: this machine's must be on it (portal, Settings, API Settings).",
             ),
-            options.integer(
+            settings.integer(
                 "page_size",
                 10000,
                 maximum=20000,
@@ -60,11 +60,11 @@ class TapIovox(CallTap):
                 f"{', '.join(filters.FILTERS)}. https://www.iovox.com/api/rest/insights.html",
             ),
         ],
-        options.common(
+        settings.common(
             api_url="https://rest.iovox.com",
             docs="https://www.iovox.com/api/rest/insights.html",
         ),
-        options.recordings(
+        settings.recordings(
             use="Where recordings are stored, each once, before their calls are given on; without "
             "it none is fetched."
         ),
@@ -77,21 +77,21 @@ class TapIovox(CallTap):
                 description="Where recordings are fetched: scheme, host and port of the older API. "
                 "The secure key's list of allowed IP addresses holds for it, too.",
             ),
-            options.integer(
+            settings.integer(
                 "recordings_in_flight",
                 4,
                 maximum=32,
                 title="Recordings in flight",
                 description="How many recordings are fetched at once.",
             ),
-            options.integer(
+            settings.integer(
                 "recording_max_megabytes",
                 100,
                 title="Largest recording (MB)",
                 description="A larger recording is not stored, and called unusable.",
             ),
         ],
-        options.taps(timezone="Europe/London", window_days=7, lookback_days=30),
+        settings.taps(timezone="Europe/London", window_days=7, lookback_days=30),
     )
 
     @override
@@ -101,7 +101,7 @@ class TapIovox(CallTap):
         yield from filters.errors(config.get("filters") or {})
         if config.get("recordings_url"):
             yield check_api_url(config, "recordings_api_url")
-            yield from settings.errors(config)
+            yield from checks.errors(config)
 
     @override
     def discover_streams(self) -> list[CallStream]:

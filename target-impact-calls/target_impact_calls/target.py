@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from singer_calls import options
+from singer_calls import settings
 from singer_calls.deliver.target import CallTarget
 from target_impact_calls.destination import Impact
 from target_impact_calls.status import REJECT, STATUSES
@@ -26,7 +26,7 @@ class TargetImpactCalls(CallTarget):
     credentials_encoding = "utf-8"  # inside of Basic authentication
     destination_class = Impact
     empty_ledger_is_fatal = True
-    config_jsonschema = options.settings(
+    config_jsonschema = settings.schema(
         [
             th.Property(
                 "username",
@@ -36,22 +36,22 @@ class TargetImpactCalls(CallTarget):
                 description="Of the Call Data API. A direct integration has credentials of its "
                 "own, which your impact.com contact (CSM) gives out on request.",
             ),
-            options.secret(
+            settings.secret(
                 "password",
                 title="Password",
                 description="Of the Call Data API, given out with the user name.",
             ),
-            options.integer(
+            settings.integer(
                 "campaign_id",
                 title="Program",
                 description=f"CampaignId: your program at impact.com. {_FOR_CALLS}",
             ),
-            options.integer(
+            settings.integer(
                 "media_id",
                 title="Partner",
                 description=f"MediaId: the partner or media source paid for a call. {_FOR_CALLS}",
             ),
-            options.integer(
+            settings.integer(
                 "action_tracker_id",
                 title="Event type",
                 description=f"ActionTrackerId: the event type of phone calls. {_FOR_CALLS}",
@@ -82,8 +82,8 @@ class TargetImpactCalls(CallTarget):
                 "which can't be corrected afterwards.",
             ),
         ],
-        options.common(api_url="https://twilio.ivr.impactradius.com", docs=_DOCS),
-        options.targets(plugin=name, on_unknown_outcome="hold"),
+        settings.common(api_url="https://twilio.ivr.impactradius.com", docs=_DOCS),
+        settings.targets(plugin=name, on_unknown_outcome="hold"),
     )
 
     @override

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from singer_calls.deliver.outcome import InvalidCallError, NotYetError
 from singer_calls.deliver.parameters import is_blank
+from singer_calls.recordings.checks import PathError, check_path, name_in_bucket
 from singer_calls.recordings.record import MISSING, PENDING, PROPERTIES, UNUSABLE
-from singer_calls.recordings.settings import PathError, check_path, name_in_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from singer_calls import options
+from singer_calls import settings
 from singer_calls.deliver.target import CallTarget
-from singer_calls.recordings import settings
+from singer_calls.recordings import checks
 from target_invoca_calls.call import CAMPAIGN, DIRECTIONS, LANGUAGES
 from target_invoca_calls.destination import Invoca
 from target_invoca_calls.recording import DUPLICATE, FILENAME, PRESIGNED, REJECT
@@ -28,15 +28,15 @@ class TargetInvocaCalls(CallTarget):
     name = "target-invoca-calls"
     destination_class = Invoca
     empty_ledger_is_fatal = False
-    config_jsonschema = options.settings(
+    config_jsonschema = settings.schema(
         [
-            options.secret(
+            settings.secret(
                 "oauth_token",
                 title="OAuth token",
                 description="API token of a user who may ingest calls, from Manage API "
                 "Credentials in Invoca. Sent raw in the Authorization header, nowhere else.",
             ),
-            options.identifier(
+            settings.identifier(
                 CAMPAIGN,
                 title="Campaign",
                 description="ID from network of the advertiser campaign, which must be of type "
@@ -58,7 +58,7 @@ class TargetInvocaCalls(CallTarget):
                 description="Of the transcription; needs multiple languages to be enabled for "
                 f"the network, or to be its default. {_FOR_CALLS}",
             ),
-            options.identifier(
+            settings.identifier(
                 "recording_auth_config_id",
                 title="Recording authentication",
                 description="Auth Configuration ID, set up with Invoca support, by which Invoca "
@@ -89,7 +89,7 @@ class TargetInvocaCalls(CallTarget):
                 "the way then hears the call.",
             ),
         ],
-        options.recordings(
+        settings.recordings(
             use="Where the recordings are that records name with recording_path, as the tap stored "
             "them."
         ),
@@ -104,7 +104,7 @@ class TargetInvocaCalls(CallTarget):
                 "made for each attempt) or filename (its name in a storage that Invoca was given "
                 "access to).",
             ),
-            options.integer(
+            settings.integer(
                 "recording_url_hours",
                 72,
                 minimum=25,
@@ -113,7 +113,7 @@ class TargetInvocaCalls(CallTarget):
                 description="How long a presigned URL opens a recording: Invoca may come for it a "
                 "day later.",
             ),
-            options.integer(
+            settings.integer(
                 "recording_wait_hours",
                 24,
                 title="Wait for a recording (hours)",
@@ -130,14 +130,14 @@ class TargetInvocaCalls(CallTarget):
                 "spoils who said what. Needs the extra recordings-decode.",
             ),
         ],
-        options.common(api_url="https://invoca.net", docs=_DOCS, request_timeout=120),
-        options.targets(plugin=name, on_unknown_outcome="retry"),
+        settings.common(api_url="https://invoca.net", docs=_DOCS, request_timeout=120),
+        settings.targets(plugin=name, on_unknown_outcome="retry"),
     )
 
     @override
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
         yield from super().setting_errors(config)
         if config.get("recordings_url"):
-            yield from settings.errors(config)
+            yield from checks.errors(config)
             if config["on_mono"] == DUPLICATE and not find_spec("miniaudio"):
                 yield "on_mono needs a library: install the extra recordings-decode"

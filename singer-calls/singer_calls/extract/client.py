@@ -141,7 +141,7 @@ class Client:
         headers: Mapping[str, str],
         **edges: Any,  # noqa: ANN401 (clock, sleep, refusal, limiter)
     ) -> Self:
-        """A client with the settings that all taps share (``singer_calls.options.common``)."""
+        """A client with the settings that all taps share (``singer_calls.settings.common``)."""
         return cls(
             config["api_url"],
             vendor,

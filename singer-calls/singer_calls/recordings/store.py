@@ -40,7 +40,7 @@ from typing_extensions import override
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.http.trust import proxy_for, tls_context
 from singer_calls.recordings.audio import CONTENT_TYPES, Audio, UnusableError, inspect
-from singer_calls.recordings.settings import SERVED_AT, PathError, check_path, errors, is_clear
+from singer_calls.recordings.checks import SERVED_AT, PathError, check_path, errors, is_clear
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

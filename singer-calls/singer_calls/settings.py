@@ -1,7 +1,7 @@
 """The vocabulary of settings, each defined once: the same word means the same in every plugin.
 
 Times and rates are integers, with the unit in the name or the description. A plugin's
-``config_jsonschema`` is ``settings([...its own...], common(...), taps(...) or targets(...))``.
+``config_jsonschema`` is ``schema([...its own...], common(...), taps(...) or targets(...))``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DATES = "An ISO 8601 date-time with an offset or Z, or a date; a bare time is read as UTC."
 
 
-def settings(*groups: Iterable[th.Property[Any]]) -> dict[str, Any]:
+def schema(*groups: Iterable[th.Property[Any]]) -> dict[str, Any]:
     """Join groups of settings into one JSON Schema.
 
     Returns:
