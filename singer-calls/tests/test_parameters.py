@@ -27,7 +27,7 @@ from singer_calls.deliver.parameters import (
     url,
     write,
 )
-from singer_calls.deliver.remarks import Remarks
+from singer_calls.deliver.warn_once import WarnOnce
 
 _TABLE = (
     Parameter("Session", text(5), "The key", required=True),
@@ -140,11 +140,11 @@ def test_a_missing_one_is_named_with_its_remedy():
         write(_TABLE, {"Session": "a"})
 
 
-def test_a_wrong_decoration_is_left_out_with_a_remark():
+def test_a_wrong_decoration_is_left_out_with_a_warning():
     """A call is not lost over a postcode."""
     written = write(_TABLE, {"Session": "a", "Campaign": 1, "Zip": "SW1"})
     assert written.values == {"Session": "a", "Campaign": 1}
-    assert written.remarks == ("Zip must be digits only: left out",)
+    assert written.warnings == ("Zip must be digits only: left out",)
 
 
 def test_unknown_names_are_the_mapping_s_not_singer_s():
@@ -152,24 +152,24 @@ def test_unknown_names_are_the_mapping_s_not_singer_s():
     assert unknown_names(_TABLE, {"Zip": 1, "zip": 1, "_sdc_batched_at": ""}) == ["zip"]
 
 
-def test_thousands_of_unknown_names_are_one_remark():
+def test_thousands_of_unknown_names_are_one_warning():
     """And what the data chose to call them can forge no line of a log."""
     record = {f"field {n}": 1 for n in range(3000)}
-    (remark,) = ignored("impact.com", _TABLE, record | {"Zip": 1})
-    assert len(remark) < 200
-    assert "and 2995 more are no parameters of impact.com" in remark
-    (remark,) = ignored("impact.com", _TABLE, {"a\nb\x1b[31m\u202e" + "x" * 5000: 1})
-    assert remark.isascii()
-    assert remark.isprintable()
-    assert len(remark) < 200
+    (warning,) = ignored("impact.com", _TABLE, record | {"Zip": 1})
+    assert len(warning) < 200
+    assert "and 2995 more are no parameters of impact.com" in warning
+    (warning,) = ignored("impact.com", _TABLE, {"a\nb\x1b[31m\u202e" + "x" * 5000: 1})
+    assert warning.isascii()
+    assert warning.isprintable()
+    assert len(warning) < 200
     assert ignored("impact.com", _TABLE, {"Zip": 1, "_sdc_batched_at": ""}) == []
 
 
-def test_a_run_has_no_end_of_remarks(caplog):
+def test_a_run_has_no_end_of_warnings(caplog):
     """A source whose names differ from record to record is told so once."""
-    remarks = Remarks(logging.getLogger("remarks"))
+    warnings = WarnOnce(logging.getLogger("warnings"))
     for n in range(3000):
-        remarks.say([f"field {n} is no parameter", "said before"])
+        warnings([f"field {n} is no parameter", "said before"])
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 51
     assert sum("said before" in line for line in lines) == 1

@@ -168,16 +168,16 @@ class Writer:
             InvalidCallError: The record can't become a call.
         """
         values = given(PARAMETERS, record, self.settings)
-        remarks = ignored("impact.com", PARAMETERS, record)
-        self._status(values, remarks)
-        moment = self._moment(values, remarks)
+        warnings = ignored("impact.com", PARAMETERS, record)
+        self._status(values, warnings)
+        moment = self._moment(values, warnings)
         caller = self._caller(values)
         called = self._called(values)
         written = write(PARAMETERS, values)
         numbers = {"CallerId": caller, "CalledPhoneNumber": called}
         return replace(
             written,
-            remarks=(*remarks, *written.remarks),
+            warnings=(*warnings, *written.warnings),
             canonical=(
                 *written.canonical,
                 *(f"{name}=+{number.calling_code}" for name, number in numbers.items() if number),
@@ -208,22 +208,22 @@ class Writer:
             moment = None
         return str(written[CAMPAIGN]), written[KEY], moment
 
-    def _status(self, values: dict[str, Any], remarks: list[str]) -> None:
+    def _status(self, values: dict[str, Any], warnings: list[str]) -> None:
         """Always sent: impact.com takes a missing status for ANSWER, and may pay for it."""
         talk = values.get("TalkDuration")
         talked = None if talk is None else named("TalkDuration", DURATION.write, talk)
         word = named("CallStatus", scalar, values.get("CallStatus", ""))
         values["CallStatus"], told = self.statuses.read(word, talked)
-        remarks += told
+        warnings += told
         answered = values["CallStatus"] == ANSWER
         values.setdefault("TalkDuration", values.get("CallDuration") if answered else 0)
 
-    def _moment(self, values: dict[str, Any], remarks: list[str]) -> int | None:
+    def _moment(self, values: dict[str, Any], warnings: list[str]) -> int | None:
         # "Alternatively, submit NOW" (vendor docs, Log call data).
         if is_blank(values.get("EventDate")) or values["EventDate"] == "NOW":
             return None
         moment, told = self.local.moment("EventDate", values["EventDate"])
-        remarks += told
+        warnings += told
         values["EventDate"] = moment.isoformat(timespec="seconds")
         return int(moment.timestamp())
 

@@ -64,7 +64,7 @@ class Impact(Destination):
             identity=written.identity,
             fingerprint=fingerprint(written.canonical, written.identity),
         )
-        return delivery, written.remarks
+        return delivery, written.warnings
 
     @override
     def place(self, record: Mapping[str, Any]) -> Place:

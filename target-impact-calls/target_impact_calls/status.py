@@ -124,7 +124,7 @@ class Statuses:
         )
 
     def read(self, word: str, talked: int | None) -> tuple[str, list[str]]:
-        """The status of a call, and what to remark on it.
+        """The status of a call, and what to warn of.
 
         Args:
             word: The source's, empty for none.

@@ -203,11 +203,11 @@ def test_a_word_is_shown_only_if_it_is_one(word):
 
 
 def test_an_unknown_status_is_sent_as_the_setting_says():
-    """With a remark, by word."""
+    """With a warning, by word."""
     settings = SETTINGS | {"on_unknown_status": "NO_TRANSFER_ATTEMPT"}
     written = Writer.of(settings).write(RECORD | {"CallStatus": "Transferat"})
     assert written.values["CallStatus"] == "NO_TRANSFER_ATTEMPT"
-    assert written.remarks == (
+    assert written.warnings == (
         "CallStatus 'Transferat' is no known status: sent as NO_TRANSFER_ATTEMPT",
     )
     assert write(RECORD | {"CallStatus": None}, settings)["CallStatus"] == "NO_TRANSFER_ATTEMPT"
@@ -453,10 +453,10 @@ def test_a_wrong_value_is_refused_by_name(field, value):
     ],
 )
 def test_a_call_is_not_lost_over_a_decoration(field, value, sent):
-    """What neither identifies nor prices a call is left out when wrong, with a remark."""
+    """What neither identifies nor prices a call is left out when wrong, with a warning."""
     written = Writer.of(SETTINGS).write(RECORD | {field: value})
     assert written.values.get(field) == sent
-    assert len(written.remarks) == (sent is None)
+    assert len(written.warnings) == (sent is None)
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_keys_pressed_are_a_list(value):
 def test_fields_that_are_no_parameter_are_remarked_by_name():
     """And not sent; what Singer adds is not remarked."""
     written = Writer.of(SETTINGS).write(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
-    assert written.remarks == ("utm_source is no parameter of impact.com: ignored",)
+    assert written.warnings == ("utm_source is no parameter of impact.com: ignored",)
     assert "utm_source" not in written.values
 
 
@@ -478,10 +478,10 @@ def test_a_bare_time_is_remarked_with_its_zone():
     """Seven hours decide which day a call is of."""
     settings = SETTINGS | {"timezone": "America/Los_Angeles"}
     written = Writer.of(settings).write(RECORD | {"EventDate": "2026-01-31 09:30:00"})
-    assert written.remarks == (
+    assert written.warnings == (
         "EventDate without an offset: read as of America/Los_Angeles (timezone)",
     )
-    assert Writer.of(settings).write(RECORD).remarks == ()
+    assert Writer.of(settings).write(RECORD).warnings == ()
 
 
 def test_a_day_ahead_is_the_most():

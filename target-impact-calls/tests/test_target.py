@@ -160,8 +160,8 @@ def test_what_is_only_remarked_is_said_once(run, sandbox):
     records = [call(n, Zip="SW1A", utm_source="x", CallStatus="Transferat") for n in (1, 2)]
     done = run(records, on_unknown_status="FAILURE")
     assert len(sandbox.books("impact")) == 2
-    for remark in ("Zip must be digits", "utm_source is no parameter", "sent as FAILURE"):
-        assert done.err.count(remark) == 1
+    for warning in ("Zip must be digits", "utm_source is no parameter", "sent as FAILURE"):
+        assert done.err.count(warning) == 1
 
 
 def test_the_vendor_s_refusal_is_set_aside_with_its_field(run, sandbox):

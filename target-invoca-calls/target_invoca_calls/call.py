@@ -222,8 +222,8 @@ class Writer:
         values = given(PARAMETERS, record, self.settings)
         self._prefix(values)
         own = {name: value for name, value in record.items() if name not in recording.FIELDS}
-        remarks = ignored("Invoca", PARAMETERS, own)
-        moment = self._moment(values, remarks)
+        warnings = ignored("Invoca", PARAMETERS, own)
+        moment = self._moment(values, warnings)
         numbers = {name: self._number(name, values) for name in NUMBERS if name in values}
         call = write(self.call, values)
         said: tuple[str, ...] = ()
@@ -245,7 +245,7 @@ class Writer:
                 "call": call.values,
                 **{name: pairs for name, pairs in beside.values.items() if pairs},
             },
-            remarks=tuple(remarks),
+            warnings=tuple(warnings),
             canonical=(
                 *call.canonical,
                 *said,
@@ -282,11 +282,11 @@ class Writer:
             prefix = self.settings.get("call_prefix") or ""
             values[KEY] = prefix + named(KEY, scalar, values[KEY])
 
-    def _moment(self, values: dict[str, Any], remarks: list[str]) -> int | None:
+    def _moment(self, values: dict[str, Any], warnings: list[str]) -> int | None:
         if is_blank(values.get("start_time")):
             return None
         start, told = self.local.moment("start_time", values["start_time"])
-        remarks += told
+        warnings += told
         # "UTC milliseconds since 1/1/70 [...] i.e. a 13 digit start time": the one form that every
         # reading of the documents allows. Theirs with slashes stands beside examples with dashes.
         milliseconds = (start - _EPOCH) // timedelta(milliseconds=1)

@@ -56,7 +56,7 @@ class Invoca(Destination):
             identity=written.identity,
             fingerprint=fingerprint(written.canonical, written.identity),
         )
-        return delivery, written.remarks
+        return delivery, written.warnings
 
     def _body(self, values: Mapping[str, Any]) -> bytes:
         """A call as JSON; a recording in the store becomes what Invoca can fetch."""

@@ -344,7 +344,7 @@ def test_a_wrong_value_is_refused_by_name(field, value):
 def test_fields_that_are_no_parameter_are_remarked_by_name():
     """And not sent; what Singer adds is not remarked."""
     written = Writer.of(SETTINGS).write(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
-    assert written.remarks == ("utm_source is no parameter of Invoca: ignored",)
+    assert written.warnings == ("utm_source is no parameter of Invoca: ignored",)
     assert "utm_source" not in str(written.values)
 
 

@@ -81,7 +81,7 @@ class Destination(ABC):
 
     @abstractmethod
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
-        """The request that delivers this record, and remarks on what was left out or guessed.
+        """The request that delivers this record, and warnings on what was left out or guessed.
 
         Args:
             record: As JSON gives it; numbers that are not whole are ``Decimal``, date-times text.

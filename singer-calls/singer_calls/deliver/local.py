@@ -44,7 +44,7 @@ class Local:
         )
 
     def moment(self, name: str, value: object) -> tuple[datetime, list[str]]:
-        """The value of the parameter ``name`` as an aware datetime, and what to remark on it.
+        """The value of the parameter ``name`` as an aware datetime, and what to warn of.
 
         Raises:
             InvalidCallError: It is none, or none of a call.

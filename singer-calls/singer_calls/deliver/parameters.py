@@ -31,7 +31,7 @@ _URL_END = re.compile(r"[?#]")
 _LARGEST_EXPONENT = 16
 _LARGEST_INT = 10**40
 _CENT = Decimal("0.01")
-_NAMES_SHOWN = 5  # unknown names in a remark
+_NAMES_SHOWN = 5  # unknown names in a warning
 _NAME_SHOWN = 60  # characters of one
 
 
@@ -65,7 +65,7 @@ class Parameter:
         description: What it means, for the README.
         required: Whether a call without it is rejected.
         setting: The setting that speaks for calls that don't carry it.
-        decoration: Whether a wrong value is left out with a remark, instead of the call being
+        decoration: Whether a wrong value is left out with a warning, instead of the call being
             rejected: for what neither identifies a call nor prices it.
     """
 
@@ -83,7 +83,7 @@ class Written:
 
     Attributes:
         values: By parameter, in the documented order.
-        remarks: What was left out or guessed, in words for the log, without values.
+        warnings: What was left out or guessed, in words for the log, without values.
         canonical: ``name=value`` of each parameter in a form that says the same of the same call
             for good: no phone number but its calling code, no query of a URL, and no moment (the
             identity has it).
@@ -97,7 +97,7 @@ class Written:
     """
 
     values: dict[str, Any]
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     canonical: tuple[str, ...] = ()
     key: str = ""
     campaign: str = ""
@@ -143,7 +143,7 @@ def unknown_names(parameters: Iterable[Parameter], record: Mapping[str, Any]) ->
 
 
 def ignored(vendor: str, parameters: Iterable[Parameter], record: Mapping[str, Any]) -> list[str]:
-    """At most one remark on the record's fields that are no parameter of the vendor."""
+    """At most one warning on the record's fields that are no parameter of the vendor."""
     names = unknown_names(parameters, record)
     if not names:
         return []
@@ -167,7 +167,7 @@ def write(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Written
     """
     written: dict[str, Any] = {}
     canonical: list[str] = []
-    remarks: list[str] = []
+    warnings: list[str] = []
     for parameter in parameters:
         name = parameter.name
         if parameter.required and name not in values:
@@ -179,10 +179,10 @@ def write(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Written
         except InvalidCallError as error:
             if not parameter.decoration:
                 raise
-            remarks.append(f"{name} {error.reason}: left out")
+            warnings.append(f"{name} {error.reason}: left out")
         else:
             canonical.append(f"{name}={parameter.kind.canonical(written[name])}")
-    return Written(written, tuple(remarks), tuple(canonical))
+    return Written(written, tuple(warnings), tuple(canonical))
 
 
 def named(name: str, function: Callable[[Any], _T], value: object) -> _T:

@@ -72,7 +72,7 @@ class Intake:
         self,
         destination: Destination,
         watermark: Watermark,
-        warn: Callable[[tuple[str, ...]], None] = lambda _remarks: None,
+        warn: Callable[[tuple[str, ...]], None] = lambda _warnings: None,
     ) -> None:
         self._destination = destination
         self._watermark = watermark
@@ -95,15 +95,15 @@ class Intake:
 
     def _render(self, record: Mapping[str, Any]) -> Delivery | Outcome:
         try:
-            delivery, remarks = self._destination.render(record)
+            delivery, warnings = self._destination.render(record)
         except NotYetError as error:
             return Pending(error.reason, field=error.field, hours=error.hours)
         except InvalidCallError as error:
             return Rejected(error.reason, field=error.field)
         except Exception as error:  # noqa: BLE001 - whatever a record holds costs that record
             return Rejected(f"a value can't be read ({type(error).__name__})")
-        if remarks:
-            self._warn(remarks)
+        if warnings:
+            self._warn(warnings)
         return delivery
 
     def _place(self, record: Mapping[str, Any]) -> Place | None:

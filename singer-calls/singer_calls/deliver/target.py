@@ -30,11 +30,11 @@ from singer_calls.deliver.ledger_place import anchored
 from singer_calls.deliver.messages import decode_exactly, encode
 from singer_calls.deliver.outcome import InvalidCallError, Rejected
 from singer_calls.deliver.reader import CallReader, InputError
-from singer_calls.deliver.remarks import Remarks
 from singer_calls.deliver.run import Intake
 from singer_calls.deliver.sql_report import report
 from singer_calls.deliver.summary import CallMetric, Summary
 from singer_calls.deliver.validation import SourceValidator
+from singer_calls.deliver.warn_once import WarnOnce
 from singer_calls.deliver.watermark import StateWriter, Watermark
 from singer_calls.errors import PluginError
 from singer_calls.plugin import CAPABILITIES, CallPlugin
@@ -78,7 +78,7 @@ class CallTarget(CallPlugin, Target):
             signal.set_wakeup_fd(self.message_reader.wake.writes, warn_on_full_buffer=False)
         self.destination = self.destination_class(self.config)
         self.watermark = Watermark()
-        self._intake = Intake(self.destination, self.watermark, Remarks(self.logger).say)
+        self._intake = Intake(self.destination, self.watermark, WarnOnce(self.logger))
         self._states = StateWriter(self.watermark, self._write_state_message, self._unheard)
         self._delivery = DryDelivery(self) if self.config.get("dry_run") else LiveDelivery(self)
 
