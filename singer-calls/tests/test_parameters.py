@@ -22,10 +22,10 @@ from singer_calls.deliver.parameters import (
     given,
     ignored,
     markdown,
+    render,
     text,
     unknown_names,
     url,
-    write,
 )
 from singer_calls.deliver.warn_once import WarnOnce
 
@@ -48,7 +48,7 @@ _KINDS = [
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "written"),
+    ("kind", "value", "rendered"),
     [
         (WHOLE, 180, 180),
         (WHOLE, "180", 180),
@@ -80,9 +80,9 @@ _KINDS = [
         (url("https"), "HTTPS://host.example/a?b", "HTTPS://host.example/a?b"),
     ],
 )
-def test_a_value_is_written_in_one_form(kind, value, written):
+def test_a_value_is_rendered_in_one_form(kind, value, rendered):
     """Numbers come as numbers, decimals or text."""
-    assert kind.write(value) == written
+    assert kind.render(value) == rendered
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_value_is_written_in_one_form(kind, value, written):
 def test_a_wrong_value_is_refused(kind, value):
     """With a reason that says what would be right."""
     with pytest.raises(InvalidCallError, match=r"must be|holds|is a number"):
-        kind.write(value)
+        kind.render(value)
 
 
 @settings(deadline=None)
@@ -120,7 +120,7 @@ def test_no_reason_quotes_the_value(kind, value):
     """A value may be a phone number."""
     said = ""
     try:
-        kind.write(value)
+        kind.render(value)
     except InvalidCallError as error:
         said = str(error)
     assert str(value) not in said
@@ -137,14 +137,14 @@ def test_blank_means_absent_and_settings_speak_for_it():
 def test_a_missing_one_is_named_with_its_remedy():
     """The setting that would speak for it is named too."""
     with pytest.raises(InvalidCallError, match="Campaign: is missing: map it, or set campaign_id"):
-        write(_TABLE, {"Session": "a"})
+        render(_TABLE, {"Session": "a"})
 
 
 def test_a_wrong_decoration_is_left_out_with_a_warning():
     """A call is not lost over a postcode."""
-    written = write(_TABLE, {"Session": "a", "Campaign": 1, "Zip": "SW1"})
-    assert written.values == {"Session": "a", "Campaign": 1}
-    assert written.warnings == ("Zip must be digits only: left out",)
+    rendered = render(_TABLE, {"Session": "a", "Campaign": 1, "Zip": "SW1"})
+    assert rendered.values == {"Session": "a", "Campaign": 1}
+    assert rendered.warnings == ("Zip must be digits only: left out",)
 
 
 def test_unknown_names_are_the_mapping_s_not_singer_s():

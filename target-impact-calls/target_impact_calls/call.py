@@ -1,4 +1,4 @@
-"""impact.com's call: its 50 documented parameters, and a record written as one of them.
+"""impact.com's call: its 50 documented parameters, and a record rendered as one.
 
 Source: vendor docs, Call Data API (logCallData), Parameters; types and enumerations from the
 vendor's OpenAPI description (impact-brand-calldata v14).
@@ -20,17 +20,17 @@ from singer_calls.deliver.parameters import (
     WHOLE,
     Kind,
     Parameter,
-    Written,
+    Rendered,
     choice,
     given,
     ignored,
     in_identity,
     is_blank,
     named,
+    render,
     scalar,
     text,
     url,
-    write,
 )
 from singer_calls.values import phone
 from singer_calls.values.country import calling_code, country
@@ -47,7 +47,7 @@ _WITHHELD = "anonymous"  # what is sent for a caller without a word for that
 
 _SHORT = text(64)
 _EVENT_DATE = Kind("ISO 8601 date-time; bare times are in `timezone`", scalar, in_identity)
-_CALLER = Kind("phone number, sent as E.164; at most 64 characters", _SHORT.write, in_identity)
+_CALLER = Kind("phone number, sent as E.164; at most 64 characters", _SHORT.render, in_identity)
 _CALLED = Kind("phone number, sent as national digits (10 in the US)", scalar, in_identity)
 
 
@@ -67,7 +67,7 @@ def _country(value: object) -> str:
 def _zip(value: object) -> str:
     # A whole number by the vendor's description; ZIP+4 names a side of a street.
     code = scalar(value)
-    digits: str = DIGITS.write(code[:5] if _ZIP_4.fullmatch(code) else code)
+    digits: str = DIGITS.render(code[:5] if _ZIP_4.fullmatch(code) else code)
     return digits
 
 
@@ -139,8 +139,8 @@ PLACE = tuple(one for one in PARAMETERS if one.name in {CAMPAIGN, KEY})
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
-    """Writes records as impact.com's calls.
+class Renderer:
+    """Renders records as impact.com's calls.
 
     Attributes:
         settings: The plugin's; what they say holds for calls that don't say it themselves.
@@ -153,11 +153,11 @@ class Writer:
     statuses: Statuses
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Writer:
-        """The writer that these settings describe."""
+    def of(cls, settings: Mapping[str, Any]) -> Renderer:
+        """The renderer that these settings describe."""
         return cls(settings, Local.of(settings), Statuses.of(settings))
 
-    def write(self, record: Mapping[str, Any]) -> Written:
+    def render(self, record: Mapping[str, Any]) -> Rendered:
         """One record as one call.
 
         Returns:
@@ -173,26 +173,26 @@ class Writer:
         moment = self._moment(values, warnings)
         caller = self._caller(values)
         called = self._called(values)
-        written = write(PARAMETERS, values)
+        rendered = render(PARAMETERS, values)
         numbers = {"CallerId": caller, "CalledPhoneNumber": called}
         return replace(
-            written,
-            warnings=(*warnings, *written.warnings),
+            rendered,
+            warnings=(*warnings, *rendered.warnings),
             canonical=(
-                *written.canonical,
+                *rendered.canonical,
                 *(f"{name}=+{number.calling_code}" for name, number in numbers.items() if number),
             ),
-            key=written.values[KEY],
-            campaign=str(written.values[CAMPAIGN]),
+            key=rendered.values[KEY],
+            campaign=str(rendered.values[CAMPAIGN]),
             moment=moment,
             caller=caller.e164[1:] if caller else None,
             withheld=caller is None,
             called=called.e164[1:] if called else None,
-            duration=written.values["CallDuration"],
+            duration=rendered.values["CallDuration"],
         )
 
     def place(self, record: Mapping[str, Any]) -> tuple[str, str, int | None]:
-        """Which call this is, also when it can't be written.
+        """Which call this is, also when it can't be rendered.
 
         Returns:
             Campaign, key and moment (UTC seconds, None when it can't be read).
@@ -201,17 +201,17 @@ class Writer:
             InvalidCallError: Campaign or key can't be read.
         """
         values = given(PLACE, record, self.settings)
-        written = write(PLACE, values).values
+        rendered = render(PLACE, values).values
         try:
             moment = self._moment(values | {"EventDate": record.get("EventDate")}, [])
         except InvalidCallError:
             moment = None
-        return str(written[CAMPAIGN]), written[KEY], moment
+        return str(rendered[CAMPAIGN]), rendered[KEY], moment
 
     def _status(self, values: dict[str, Any], warnings: list[str]) -> None:
         """Always sent: impact.com takes a missing status for ANSWER, and may pay for it."""
         talk = values.get("TalkDuration")
-        talked = None if talk is None else named("TalkDuration", DURATION.write, talk)
+        talked = None if talk is None else named("TalkDuration", DURATION.render, talk)
         word = named("CallStatus", scalar, values.get("CallStatus", ""))
         values["CallStatus"], told = self.statuses.read(word, talked)
         warnings += told

@@ -14,7 +14,7 @@ from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.identity import Identity
 from target_impact_calls import responses
-from target_impact_calls.call import KEY, Writer
+from target_impact_calls.call import KEY, Renderer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +39,8 @@ class Impact(Destination):
     same_key = True
 
     @cached_property
-    def _writer(self) -> Writer:
-        return Writer.of(self.settings)
+    def _renderer(self) -> Renderer:
+        return Renderer.of(self.settings)
 
     @override
     def headers(self) -> Mapping[str, str]:
@@ -54,22 +54,22 @@ class Impact(Destination):
     @override
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
         """A form, in the body: a query would stand in the logs of whatever lies between."""
-        written = self._writer.write(record)
+        rendered = self._renderer.render(record)
         delivery = Delivery(
-            account=self.account(written.campaign),
-            key=written.key,
+            account=self.account(rendered.campaign),
+            key=rendered.key,
             url=self.url,
-            body=urlencode(written.values).encode(),
+            body=urlencode(rendered.values).encode(),
             headers={"Content-Type": "application/x-www-form-urlencoded"},
-            identity=written.identity,
-            fingerprint=fingerprint(written.canonical, written.identity),
+            identity=rendered.identity,
+            fingerprint=fingerprint(rendered.canonical, rendered.identity),
         )
-        return delivery, written.warnings
+        return delivery, rendered.warnings
 
     @override
     def place(self, record: Mapping[str, Any]) -> Place:
         """By program, session id and date."""
-        campaign, key, moment = self._writer.place(record)
+        campaign, key, moment = self._renderer.place(record)
         return Place(self.account(campaign), key, Identity(moment))
 
     @override

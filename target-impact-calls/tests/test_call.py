@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from singer_calls.deliver.identity import WITHHELD
 from singer_calls.deliver.local import Local
 from singer_calls.deliver.outcome import InvalidCallError, NotYetError
-from target_impact_calls.call import PARAMETERS, Writer
+from target_impact_calls.call import PARAMETERS, Renderer
 from target_impact_calls.status import BY_TALK, NOT_FINAL, STATUSES, WORDS, fold
 
 SETTINGS = {
@@ -69,13 +69,13 @@ FORMED = RECORD | {
 NUMBERS = {"<SOME_INTEGER_VALUE>": 93101, "<SOME_NUMBER_VALUE>": "12.50"}
 
 
-def write(record, settings=SETTINGS):
-    return Writer.of(settings).write(record).values
+def render(record, settings=SETTINGS):
+    return Renderer.of(settings).render(record).values
 
 
 def refusal(record, settings=SETTINGS):
     with pytest.raises(InvalidCallError) as refused:
-        write(record, settings)
+        render(record, settings)
     return refused.value
 
 
@@ -87,7 +87,7 @@ def test_the_documented_request_goes_out_byte_for_byte():
         for name, place in documented
     }
     assert len(expected) == 50
-    sent = urlencode(write(dict(sorted(expected.items())), settings={}))
+    sent = urlencode(render(dict(sorted(expected.items())), settings={}))
     assert [pair.split("=")[0] for pair in sent.split("&")] == [name for name, _ in documented]
     assert dict(parse_qsl(sent)) == {name: str(value) for name, value in expected.items()}
     free = {
@@ -106,9 +106,9 @@ def test_the_readme_s_form_of_each_parameter_is_said():
 
 def test_settings_speak_for_calls_that_do_not():
     """What the record says itself wins."""
-    written = write(RECORD | {"MediaId": "20000", "CampaignId": ""})
-    assert (written["CampaignId"], written["MediaId"]) == (1000, 20000)
-    assert (written["ActionTrackerId"], written["CallProvider"]) == (4000, "INVOX")
+    rendered = render(RECORD | {"MediaId": "20000", "CampaignId": ""})
+    assert (rendered["CampaignId"], rendered["MediaId"]) == (1000, 20000)
+    assert (rendered["ActionTrackerId"], rendered["CallProvider"]) == (4000, "INVOX")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_missing_required_parameter_is_named(name, blank):
 )
 def test_a_source_s_word_becomes_one_of_the_eight(word, status):
     """Case, -, _ and spaces make no difference."""
-    assert write(RECORD | {"CallStatus": word})["CallStatus"] == status
+    assert render(RECORD | {"CallStatus": word})["CallStatus"] == status
 
 
 @pytest.mark.parametrize("word", ["Transferat", "", None, 16, True, "normal", "+18055550100"])
@@ -205,12 +205,12 @@ def test_a_word_is_shown_only_if_it_is_one(word):
 def test_an_unknown_status_is_sent_as_the_setting_says():
     """With a warning, by word."""
     settings = SETTINGS | {"on_unknown_status": "NO_TRANSFER_ATTEMPT"}
-    written = Writer.of(settings).write(RECORD | {"CallStatus": "Transferat"})
-    assert written.values["CallStatus"] == "NO_TRANSFER_ATTEMPT"
-    assert written.warnings == (
+    rendered = Renderer.of(settings).render(RECORD | {"CallStatus": "Transferat"})
+    assert rendered.values["CallStatus"] == "NO_TRANSFER_ATTEMPT"
+    assert rendered.warnings == (
         "CallStatus 'Transferat' is no known status: sent as NO_TRANSFER_ATTEMPT",
     )
-    assert write(RECORD | {"CallStatus": None}, settings)["CallStatus"] == "NO_TRANSFER_ATTEMPT"
+    assert render(RECORD | {"CallStatus": None}, settings)["CallStatus"] == "NO_TRANSFER_ATTEMPT"
 
 
 @settings(deadline=None)
@@ -218,7 +218,7 @@ def test_an_unknown_status_is_sent_as_the_setting_says():
 def test_a_status_is_always_sent(word):
     """impact.com takes a missing one for ANSWER."""
     try:
-        status = write(RECORD | {"CallStatus": word})["CallStatus"]
+        status = render(RECORD | {"CallStatus": word})["CallStatus"]
     except InvalidCallError:
         return
     assert status in STATUSES
@@ -244,25 +244,25 @@ def test_a_call_that_goes_on_is_not_sent_yet(word):
 def test_the_user_s_words_come_first():
     """Also over the built-in ones."""
     settings = SETTINGS | {"call_status_map": {"Voice_Mail": "ANSWER", "Sunat": "CANCEL"}}
-    assert write(RECORD | {"CallStatus": "voice mail"}, settings)["CallStatus"] == "ANSWER"
-    assert write(RECORD | {"CallStatus": "SUNAT"}, settings)["CallStatus"] == "CANCEL"
+    assert render(RECORD | {"CallStatus": "voice mail"}, settings)["CallStatus"] == "ANSWER"
+    assert render(RECORD | {"CallStatus": "SUNAT"}, settings)["CallStatus"] == "CANCEL"
 
 
 @pytest.mark.parametrize("word", ["Caller: Hang-up", "Destination: Hang-up"])
 def test_a_hang_up_without_talk_is_no_answer(word):
     """Invoca's word says who hung up, the talk time says whether anyone answered."""
-    assert write(RECORD | {"CallStatus": word, "TalkDuration": 0})["CallStatus"] == "CANCEL"
+    assert render(RECORD | {"CallStatus": word, "TalkDuration": 0})["CallStatus"] == "CANCEL"
     refused = refusal(RECORD | {"CallStatus": word, "TalkDuration": None})
     assert "map TalkDuration" in refused.reason
     settings = SETTINGS | {"call_status_map": {word: "ANSWER"}}
-    assert write(RECORD | {"CallStatus": word, "TalkDuration": None}, settings)["TalkDuration"]
+    assert render(RECORD | {"CallStatus": word, "TalkDuration": None}, settings)["TalkDuration"]
 
 
 @pytest.mark.parametrize(("word", "talked"), [("Answered", 180), ("No answer", 0), ("Busy", 0)])
 def test_talk_time_is_that_of_the_call_when_answered_else_none(word, talked):
     """When the source does not know it."""
     record = {name: value for name, value in RECORD.items() if name != "TalkDuration"}
-    assert write(record | {"CallStatus": word})["TalkDuration"] == talked
+    assert render(record | {"CallStatus": word})["TalkDuration"] == talked
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_talk_time_is_that_of_the_call_when_answered_else_none(word, talked):
 )
 def test_a_duration_is_whole_seconds_however_written(value):
     """Numbers, text and clocks; parts of a second are cut."""
-    assert write(RECORD | {"CallDuration": value})["CallDuration"] == 180
+    assert render(RECORD | {"CallDuration": value})["CallDuration"] == 180
 
 
 @pytest.mark.parametrize("value", [-1, "-1", "1_2", "1e1000000", "3 min", True, [180], "9" * 5000])
@@ -306,24 +306,24 @@ def test_any_other_duration_is_refused(value):
 )
 def test_the_called_number_is_national_digits_beside_its_country(value, settings, sent, country):
     """Ten digits in the US and Canada, as documented."""
-    written = write(RECORD | {"CalledPhoneNumber": value}, SETTINGS | settings)
-    assert written["CalledPhoneNumber"] == sent
-    assert written["CalledPhoneNumberCountry"] == country
+    rendered = render(RECORD | {"CalledPhoneNumber": value}, SETTINGS | settings)
+    assert rendered["CalledPhoneNumber"] == sent
+    assert rendered["CalledPhoneNumberCountry"] == country
 
 
 @pytest.mark.parametrize("value", ["0722000111", 722000111, "+40 722 000 111", "0040722000111"])
 def test_a_caller_has_one_form(value):
     """impact.com matches conversions by it."""
     record = RECORD | {"CallerId": value, "CalledPhoneNumber": "+18055551234"}
-    written = write(record, SETTINGS | {"default_country": "RO"})
-    assert written["CallerId"] == "+40722000111"
-    assert written["CallerPhoneNumberCountry"] == "RO"
+    rendered = render(record, SETTINGS | {"default_country": "RO"})
+    assert rendered["CallerId"] == "+40722000111"
+    assert rendered["CallerPhoneNumberCountry"] == "RO"
 
 
 def test_the_record_s_country_reads_its_number():
     """Before the default one."""
-    written = write(RECORD | {"CallerId": "0722000111", "CallerPhoneNumberCountry": "ro"})
-    assert (written["CallerId"], written["CallerPhoneNumberCountry"]) == ("+40722000111", "RO")
+    rendered = render(RECORD | {"CallerId": "0722000111", "CallerPhoneNumberCountry": "ro"})
+    assert (rendered["CallerId"], rendered["CallerPhoneNumberCountry"]) == ("+40722000111", "RO")
 
 
 @pytest.mark.parametrize(
@@ -338,9 +338,9 @@ def test_the_record_s_country_reads_its_number():
 def test_a_withheld_caller_is_refused_unless_the_mapping_says_so(caller, sent):
     """A word goes out only beside UNKNOWN_CALLERID, the digits of one never."""
     assert refusal(RECORD | {"CallerId": caller}).field == "CallerId"
-    written = write(RECORD | {"CallStatus": "UNKNOWN_CALLERID", "CallerId": caller})
-    assert (written["CallerId"], written["CallStatus"]) == (sent, "UNKNOWN_CALLERID")
-    assert "CallerPhoneNumberCountry" not in written
+    rendered = render(RECORD | {"CallStatus": "UNKNOWN_CALLERID", "CallerId": caller})
+    assert (rendered["CallerId"], rendered["CallStatus"]) == (sent, "UNKNOWN_CALLERID")
+    assert "CallerPhoneNumberCountry" not in rendered
 
 
 def test_missing_withheld_and_wrong_are_told_apart():
@@ -351,7 +351,7 @@ def test_missing_withheld_and_wrong_are_told_apart():
         "must be a phone number" in refusal(RECORD | {"CallerId": "sip:bob@203.0.113.155"}).reason
     )
     known = RECORD | {"CallStatus": "UNKNOWN_CALLERID"}
-    assert write(known)["CallerId"] == "+18055550100"
+    assert render(known)["CallerId"] == "+18055550100"
     assert refusal(known | {"CallerId": "805555XXXX1"}).field == "CallerId"
 
 
@@ -382,7 +382,7 @@ def test_a_number_with_its_calling_code_knows_its_country(name, number, country,
         assert refused.field == parameter
         assert "another country" in refused.reason
     else:
-        assert write(record, settings)[f"{name}PhoneNumberCountry"] == sent
+        assert render(record, settings)[f"{name}PhoneNumberCountry"] == sent
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_a_number_with_its_calling_code_knows_its_country(name, number, country,
 def test_a_date_is_iso_8601_with_its_offset(value, sent):
     """A bare one is in the zone of the settings; NOW is documented."""
     settings = SETTINGS | {"timezone": "Europe/Bucharest"}
-    assert write(RECORD | {"EventDate": value}, settings)["EventDate"] == sent
+    assert render(RECORD | {"EventDate": value}, settings)["EventDate"] == sent
 
 
 @pytest.mark.parametrize(
@@ -454,9 +454,9 @@ def test_a_wrong_value_is_refused_by_name(field, value):
 )
 def test_a_call_is_not_lost_over_a_decoration(field, value, sent):
     """What neither identifies nor prices a call is left out when wrong, with a warning."""
-    written = Writer.of(SETTINGS).write(RECORD | {field: value})
-    assert written.values.get(field) == sent
-    assert len(written.warnings) == (sent is None)
+    rendered = Renderer.of(SETTINGS).render(RECORD | {field: value})
+    assert rendered.values.get(field) == sent
+    assert len(rendered.warnings) == (sent is None)
 
 
 @pytest.mark.parametrize(
@@ -464,60 +464,62 @@ def test_a_call_is_not_lost_over_a_decoration(field, value, sent):
 )
 def test_keys_pressed_are_a_list(value):
     """Of unique names, written the way Invoca writes it."""
-    assert write(RECORD | {"Keypresses": value})["Keypresses"] == "1,2,3"
+    assert render(RECORD | {"Keypresses": value})["Keypresses"] == "1,2,3"
 
 
 def test_fields_that_are_no_parameter_are_remarked_by_name():
     """And not sent; what Singer adds is not remarked."""
-    written = Writer.of(SETTINGS).write(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
-    assert written.warnings == ("utm_source is no parameter of impact.com: ignored",)
-    assert "utm_source" not in written.values
+    rendered = Renderer.of(SETTINGS).render(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
+    assert rendered.warnings == ("utm_source is no parameter of impact.com: ignored",)
+    assert "utm_source" not in rendered.values
 
 
 def test_a_bare_time_is_remarked_with_its_zone():
     """Seven hours decide which day a call is of."""
     settings = SETTINGS | {"timezone": "America/Los_Angeles"}
-    written = Writer.of(settings).write(RECORD | {"EventDate": "2026-01-31 09:30:00"})
-    assert written.warnings == (
+    rendered = Renderer.of(settings).render(RECORD | {"EventDate": "2026-01-31 09:30:00"})
+    assert rendered.warnings == (
         "EventDate without an offset: read as of America/Los_Angeles (timezone)",
     )
-    assert Writer.of(settings).write(RECORD).warnings == ()
+    assert Renderer.of(settings).render(RECORD).warnings == ()
 
 
 def test_a_day_ahead_is_the_most():
     """Clocks differ, time zones are confused; a year is a mistake."""
     local = Local(ZoneInfo("UTC"), "US", now=lambda: 1769851800.0)
-    writer = replace(Writer.of(SETTINGS), local=local)
-    assert writer.write(RECORD | {"EventDate": "2026-02-01T09:30:00Z"})
+    renderer = replace(Renderer.of(SETTINGS), local=local)
+    assert renderer.render(RECORD | {"EventDate": "2026-02-01T09:30:00Z"})
     with pytest.raises(InvalidCallError, match="more than a day ahead"):
-        writer.write(RECORD | {"EventDate": "2026-02-01T09:30:01Z"})
-    assert writer.write(RECORD | {"EventDate": "1990-01-01T00:00:00Z"})
+        renderer.render(RECORD | {"EventDate": "2026-02-01T09:30:01Z"})
+    assert renderer.render(RECORD | {"EventDate": "1990-01-01T00:00:00Z"})
     with pytest.raises(InvalidCallError, match="before 1990"):
-        writer.write(RECORD | {"EventDate": "1989-12-31T23:59:59Z"})
+        renderer.render(RECORD | {"EventDate": "1989-12-31T23:59:59Z"})
 
 
 def canonical(record, settings=SETTINGS):
-    return Writer.of(settings).write(record).canonical
+    return Renderer.of(settings).render(record).canonical
 
 
 def test_a_call_says_who_it_is():
     """Moment, numbers and duration as values, whatever their spelling."""
-    written = Writer.of(SETTINGS).write(RECORD | {"CallSessionId": 5, "CallDuration": "00:03:00"})
-    assert (written.key, written.campaign) == ("5", "1000")
-    assert written.moment == 1789109732
-    assert (written.caller, written.called) == ("18055550100", "18055551234")
-    assert (written.withheld, written.duration) == (False, 180)
-    identity = written.identity
-    assert identity == Writer.of(SETTINGS).write(RECORD).identity
+    rendered = Renderer.of(SETTINGS).render(
+        RECORD | {"CallSessionId": 5, "CallDuration": "00:03:00"}
+    )
+    assert (rendered.key, rendered.campaign) == ("5", "1000")
+    assert rendered.moment == 1789109732
+    assert (rendered.caller, rendered.called) == ("18055550100", "18055551234")
+    assert (rendered.withheld, rendered.duration) == (False, 180)
+    identity = rendered.identity
+    assert identity == Renderer.of(SETTINGS).render(RECORD).identity
     assert None not in (identity.moment, identity.caller, identity.called)
 
 
 def test_a_withheld_caller_and_an_unknown_moment_are_said():
     """Neither has digits or seconds."""
     record = RECORD | {"CallStatus": "UNKNOWN_CALLERID", "CallerId": "anonymous"}
-    written = Writer.of(SETTINGS).write(record | {"EventDate": "NOW"})
-    assert (written.moment, written.caller, written.withheld) == (None, None, True)
-    assert written.identity.caller == WITHHELD
+    rendered = Renderer.of(SETTINGS).render(record | {"EventDate": "NOW"})
+    assert (rendered.moment, rendered.caller, rendered.withheld) == (None, None, True)
+    assert rendered.identity.caller == WITHHELD
 
 
 def test_what_says_the_same_is_the_same():
@@ -534,7 +536,10 @@ def test_what_says_the_same_is_the_same():
         "utm_source": "x",
     }
     assert canonical(other) == canonical(record)
-    assert Writer.of(SETTINGS).write(other).identity == Writer.of(SETTINGS).write(record).identity
+    assert (
+        Renderer.of(SETTINGS).render(other).identity
+        == Renderer.of(SETTINGS).render(record).identity
+    )
 
 
 @pytest.mark.parametrize(
@@ -564,13 +569,13 @@ def test_no_canonical_form_holds_a_number_or_a_query():
 
 def test_a_call_that_can_t_be_written_still_says_which_it_is():
     """A source that masks numbers after some days makes no new calls."""
-    writer = Writer.of(SETTINGS)
+    renderer = Renderer.of(SETTINGS)
     wrong = RECORD | {"CallerId": "805555XXXX", "CallDuration": None, "CallStatus": "Ringing"}
-    written = writer.write(RECORD)
-    assert writer.place(wrong) == (written.campaign, written.key, written.moment)
-    assert writer.place(wrong | {"EventDate": "?"}) == (written.campaign, written.key, None)
+    rendered = renderer.render(RECORD)
+    assert renderer.place(wrong) == (rendered.campaign, rendered.key, rendered.moment)
+    assert renderer.place(wrong | {"EventDate": "?"}) == (rendered.campaign, rendered.key, None)
     with pytest.raises(InvalidCallError):
-        writer.place(RECORD | {"CallSessionId": None})
+        renderer.place(RECORD | {"CallSessionId": None})
 
 
 json_values = st.recursive(
@@ -584,7 +589,7 @@ json_values = st.recursive(
 def test_any_value_of_any_parameter_is_written_or_refused(name, value):
     """No record can end the run, and whatever is written can be form-encoded."""
     try:
-        sent = urlencode(write(RECORD | {name: value}))
+        sent = urlencode(render(RECORD | {name: value}))
     except InvalidCallError as refused:
         assert refused.field  # noqa: PT017
         return

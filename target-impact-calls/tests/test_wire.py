@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from singer_calls.deliver.outcome import InvalidCallError
-from target_impact_calls.call import PARAMETERS, Writer
+from target_impact_calls.call import PARAMETERS, Renderer
 
 REFUSED, ABSENT = object(), object()
 BASE = {
@@ -176,7 +176,7 @@ REQUIRED = {one.name for one in PARAMETERS if one.required}
 
 def body(record):
     """As the target posts it."""
-    return urlencode(Writer.of({}).write(record).values).encode()
+    return urlencode(Renderer.of({}).render(record).values).encode()
 
 
 def pairs(record):

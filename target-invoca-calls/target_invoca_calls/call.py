@@ -1,4 +1,4 @@
-"""Invoca's call for ingestion: its documented parameters, and a record written as one of them.
+"""Invoca's call for ingestion: its documented parameters, and a record rendered as one.
 
 Source: vendor docs, Call Ingestion API (Request Parameters), and the newer edition of 2026 for
 ``recording_filename`` and for which number is whose.
@@ -18,17 +18,17 @@ from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.parameters import (
     Kind,
     Parameter,
-    Written,
+    Rendered,
     choice,
     given,
     ignored,
     in_identity,
     is_blank,
     named,
+    render,
     scalar,
     text,
     url,
-    write,
 )
 from singer_calls.values import phone
 from singer_calls.values.boolean import boolean
@@ -53,8 +53,8 @@ _Pair = tuple[str, Any]
 
 def _id(value: object) -> int | str:
     # The documents' examples have a number for a campaign, their campaigns a text.
-    written = scalar(value)
-    return int(written) if written.isdecimal() and written == str(int(written)) else written
+    rendered = scalar(value)
+    return int(rendered) if rendered.isdecimal() and rendered == str(int(rendered)) else rendered
 
 
 def _pairs(value: object, default: object = None) -> list[_Pair]:
@@ -191,8 +191,8 @@ PLACE = tuple(one for one in CALL if one.name in {CAMPAIGN, KEY})
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
-    """Writes records as Invoca's calls.
+class Renderer:
+    """Renders records as Invoca's calls.
 
     Attributes:
         settings: The plugin's; what they say holds for calls that don't say it themselves.
@@ -207,13 +207,13 @@ class Writer:
     call: tuple[Parameter, ...] = CALL
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Writer:
-        """The writer that these settings describe."""
+    def of(cls, settings: Mapping[str, Any]) -> Renderer:
+        """The renderer that these settings describe."""
         allow_http = settings.get("allow_http_recordings")
         own = _CALL_OVER_HTTP if allow_http else CALL
         return cls(settings, Local.of(settings), Recordings(settings), own)
 
-    def write(self, record: Mapping[str, Any]) -> Written:
+    def render(self, record: Mapping[str, Any]) -> Rendered:
         """One record as one request: ``call``, and if there are any ``signals``, ``custom_data``.
 
         Raises:
@@ -225,7 +225,7 @@ class Writer:
         warnings = ignored("Invoca", PARAMETERS, own)
         moment = self._moment(values, warnings)
         numbers = {name: self._number(name, values) for name in NUMBERS if name in values}
-        call = write(self.call, values)
+        call = render(self.call, values)
         said: tuple[str, ...] = ()
         if not any(name in call.values for name in _RECORDINGS):
             kept = self.recordings.read(record)
@@ -238,9 +238,9 @@ class Writer:
                 "recording_url or recording_filename",
                 "recording_url",
             )
-        beside = write(BESIDE_CALL, values)
+        beside = render(BESIDE_CALL, values)
         called, caller = (numbers[name] for name in NUMBERS)
-        return Written(
+        return Rendered(
             {
                 "call": call.values,
                 **{name: pairs for name, pairs in beside.values.items() if pairs},
@@ -260,7 +260,7 @@ class Writer:
         )
 
     def place(self, record: Mapping[str, Any]) -> tuple[str, str, int | None]:
-        """Which call this is, also when it can't be written.
+        """Which call this is, also when it can't be rendered.
 
         Returns:
             Campaign, key and moment (UTC seconds, None when it can't be read).
@@ -270,12 +270,12 @@ class Writer:
         """
         values = given(PLACE, record, self.settings)
         self._prefix(values)
-        written = write(PLACE, values).values
+        rendered = render(PLACE, values).values
         try:
             moment = self._moment({"start_time": record.get("start_time")}, [])
         except InvalidCallError:
             moment = None
-        return str(written[CAMPAIGN]), written[KEY], moment
+        return str(rendered[CAMPAIGN]), rendered[KEY], moment
 
     def _prefix(self, values: dict[str, Any]) -> None:
         if KEY in values:

@@ -13,7 +13,7 @@ from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.identity import Identity
 from target_invoca_calls import responses
-from target_invoca_calls.call import CAMPAIGN, KEY, Writer
+from target_invoca_calls.call import CAMPAIGN, KEY, Renderer
 from target_invoca_calls.recording import Kept
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Invoca(Destination):
     same_key = False
 
     @cached_property
-    def _writer(self) -> Writer:
-        return Writer.of(self.settings)
+    def _renderer(self) -> Renderer:
+        return Renderer.of(self.settings)
 
     @override
     def headers(self) -> Mapping[str, str]:
@@ -44,23 +44,23 @@ class Invoca(Destination):
     @override
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
         """One call as JSON."""
-        written = self._writer.write(record)
-        waits = any(isinstance(value, Kept) for value in written.values["call"].values())
+        rendered = self._renderer.render(record)
+        waits = any(isinstance(value, Kept) for value in rendered.values["call"].values())
         delivery = Delivery(
-            account=self.account(written.campaign),
-            key=written.key,
+            account=self.account(rendered.campaign),
+            key=rendered.key,
             url=self.url,
-            body=b"" if waits else self._body(written.values),
-            make_body=partial(self._body, written.values) if waits else None,
+            body=b"" if waits else self._body(rendered.values),
+            make_body=partial(self._body, rendered.values) if waits else None,
             headers={"Content-Type": "application/json"},
-            identity=written.identity,
-            fingerprint=fingerprint(written.canonical, written.identity),
+            identity=rendered.identity,
+            fingerprint=fingerprint(rendered.canonical, rendered.identity),
         )
-        return delivery, written.warnings
+        return delivery, rendered.warnings
 
     def _body(self, values: Mapping[str, Any]) -> bytes:
         """A call as JSON; a recording in the store becomes what Invoca can fetch."""
-        locate = self._writer.recordings.locate
+        locate = self._renderer.recordings.locate
         return json.dumps(
             values, ensure_ascii=False, separators=(",", ":"), default=locate
         ).encode()
@@ -68,7 +68,7 @@ class Invoca(Destination):
     @override
     def place(self, record: Mapping[str, Any]) -> Place:
         """By campaign, external id and start."""
-        campaign, key, moment = self._writer.place(record)
+        campaign, key, moment = self._renderer.place(record)
         return Place(self.account(campaign), key, Identity(moment))
 
     @override

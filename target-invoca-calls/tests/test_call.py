@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singer_calls.deliver.outcome import InvalidCallError
-from target_invoca_calls.call import PARAMETERS, Writer
+from target_invoca_calls.call import PARAMETERS, Renderer
 
 SETTINGS = {"advertiser_campaign_id_from_network": 85, "call_direction": "inbound"}
 RECORD = {
@@ -94,13 +94,13 @@ CORRECTED = {
 }
 
 
-def write(record, settings=SETTINGS):
-    return Writer.of(settings).write(record).values
+def render(record, settings=SETTINGS):
+    return Renderer.of(settings).render(record).values
 
 
 def refusal(record, settings=SETTINGS):
     with pytest.raises(InvalidCallError) as refused:
-        write(record, settings)
+        render(record, settings)
     return refused.value
 
 
@@ -114,7 +114,7 @@ def test_the_documented_requests_go_out_byte_for_byte(documented):
     expected = documented
     for published, corrected in CORRECTED.items():
         expected = expected.replace(published, corrected)
-    sent = write(record, {"timezone": "America/Los_Angeles"})
+    sent = render(record, {"timezone": "America/Los_Angeles"})
     assert json.dumps(sent, indent=2) == expected
 
 
@@ -125,7 +125,7 @@ def test_settings_speak_for_calls_that_do_not():
         "recording_auth_config_id": 7,
         "call_prefix": "invox:",
     }
-    call = write(RECORD | {"call_direction": "OUTBOUND"}, settings)["call"]
+    call = render(RECORD | {"call_direction": "OUTBOUND"}, settings)["call"]
     assert call["external_call_unique_id"] == "invox:1284411"
     assert call["advertiser_campaign_id_from_network"] == 85
     assert call["call_direction"] == "outbound"
@@ -157,7 +157,8 @@ def test_a_missing_required_parameter_is_named(name, blank):
 def test_numbers_are_e164(name, value, country, sent):
     """Of the three countries that the documents name."""
     assert (
-        write(RECORD | {name: value}, SETTINGS | {"default_country": country})["call"][name] == sent
+        render(RECORD | {name: value}, SETTINGS | {"default_country": country})["call"][name]
+        == sent
     )
 
 
@@ -168,7 +169,7 @@ def test_other_countries_are_refused_unless_allowed(name):
     assert refused.field == name
     assert "allow_other_countries" in refused.reason
     allowed = SETTINGS | {"allow_other_countries": True}
-    assert write(RECORD | {name: "+40722000111"}, allowed)["call"][name] == "+40722000111"
+    assert render(RECORD | {name: "+40722000111"}, allowed)["call"][name] == "+40722000111"
 
 
 @pytest.mark.parametrize("value", ["anonymous", "+266696687", "withheld"])
@@ -199,7 +200,7 @@ def test_a_withheld_caller_is_refused(value):
 def test_a_start_is_the_epoch_in_milliseconds(value, iso):
     """Every documented format is read, one is written."""
     settings = SETTINGS | {"timezone": "Europe/Bucharest"}
-    sent = write(RECORD | {"start_time": value}, settings)["call"]["start_time"]
+    sent = render(RECORD | {"start_time": value}, settings)["call"]["start_time"]
     assert sent == str(round(datetime.fromisoformat(iso).timestamp() * 1000))
     assert len(sent) == 13
 
@@ -210,7 +211,7 @@ def test_a_start_is_the_epoch_in_milliseconds(value, iso):
 def test_a_campaign_is_a_number_or_a_text(value, sent):
     """The documents have both."""
     record = RECORD | {"advertiser_campaign_id_from_network": value}
-    assert write(record)["call"]["advertiser_campaign_id_from_network"] == sent
+    assert render(record)["call"]["advertiser_campaign_id_from_network"] == sent
 
 
 def test_a_recording_is_a_url_or_a_file_name():
@@ -219,22 +220,22 @@ def test_a_recording_is_a_url_or_a_file_name():
     refused = refusal(record)
     assert refused.field == "recording_url"
     assert "without a recording" in refused.reason
-    assert write(record | {"recording_filename": "1.wav"})["call"]["recording_filename"] == "1.wav"
+    assert render(record | {"recording_filename": "1.wav"})["call"]["recording_filename"] == "1.wav"
 
 
 def test_a_name_is_the_same_as_invoca_compares_it():
     """Signals whatever their case; of custom data the documents don't say so."""
     both = {"custom_data": {"channel": 1, "Channel": 2}}
-    assert len(write(RECORD | both)["custom_data"]) == 2
+    assert len(render(RECORD | both)["custom_data"]) == 2
     twice = {"custom_data": [{"name": "a", "value": 1}, {"name": "a", "value": 1.0}]}
-    assert write(RECORD | twice)["custom_data"] == [{"name": "a", "value": "1"}]
+    assert render(RECORD | twice)["custom_data"] == [{"name": "a", "value": "1"}]
 
 
 def test_a_recording_over_http_needs_a_setting():
     """Whoever is on the way hears the call."""
     record = RECORD | {"recording_url": "http://recordings.example/1.wav"}
     assert "https://" in refusal(record).reason
-    sent = write(record, SETTINGS | {"allow_http_recordings": True})
+    sent = render(record, SETTINGS | {"allow_http_recordings": True})
     assert sent["call"]["recording_url"] == record["recording_url"]
 
 
@@ -242,7 +243,7 @@ def test_a_recording_over_http_needs_a_setting():
 def test_a_recording_s_authentication_is_a_number_or_a_text(value, sent):
     """From the record or the settings."""
     said = {"recording_auth_config_id": value}
-    for call in (write(RECORD | said), write(RECORD, SETTINGS | said)):
+    for call in (render(RECORD | said), render(RECORD, SETTINGS | said)):
         assert call["call"]["recording_auth_config_id"] == sent
 
 
@@ -257,23 +258,23 @@ def test_a_signal_is_true_or_false_in_every_documented_spelling(sent, value):
     """As a list, as an object, and as JSON text of either."""
     expected = [{"name": "Sale", "value": sent}]
     as_list = [{"name": "Sale", "value": value}]
-    assert write(RECORD | {"signals": as_list})["signals"] == expected
-    assert write(RECORD | {"signals": {"Sale": value}})["signals"] == expected
+    assert render(RECORD | {"signals": as_list})["signals"] == expected
+    assert render(RECORD | {"signals": {"Sale": value}})["signals"] == expected
     if not isinstance(value, Decimal):
-        assert write(RECORD | {"signals": json.dumps(as_list)})["signals"] == expected
+        assert render(RECORD | {"signals": json.dumps(as_list)})["signals"] == expected
 
 
 def test_a_signal_s_name_alone_is_true_and_null_says_nothing():
     """A sale must not be made up."""
     signals = [{"name": "sale"}, {"name": "quote", "value": None}, {"name": "demo", "value": ""}]
-    assert write(RECORD | {"signals": signals})["signals"] == [{"name": "sale", "value": 1}]
-    assert "signals" not in write(RECORD | {"signals": {"sale": None}})
+    assert render(RECORD | {"signals": signals})["signals"] == [{"name": "sale", "value": 1}]
+    assert "signals" not in render(RECORD | {"signals": {"sale": None}})
 
 
 def test_a_signal_is_named_once():
     """Names are matched whatever their case: the same twice is one, a contradiction is refused."""
     twice = [{"name": "sale"}, {"name": "Sale", "value": 1}]
-    assert write(RECORD | {"signals": twice})["signals"] == [{"name": "sale", "value": 1}]
+    assert render(RECORD | {"signals": twice})["signals"] == [{"name": "sale", "value": 1}]
     refused = refusal(RECORD | {"signals": [{"name": "sale"}, {"name": "SALE", "value": 0}]})
     assert refused.field == "signals"
 
@@ -281,7 +282,7 @@ def test_a_signal_is_named_once():
 def test_a_hundred_signals_are_the_limit():
     """As documented."""
     signals = {f"s{n}": 1 for n in range(100)}
-    assert len(write(RECORD | {"signals": signals})["signals"]) == 100
+    assert len(render(RECORD | {"signals": signals})["signals"]) == 100
     refused = refusal(RECORD | {"signals": signals | {"one": 1}})
     assert refused.field == "signals"
     assert "100" in refused.reason
@@ -302,7 +303,7 @@ def test_a_hundred_signals_are_the_limit():
 )
 def test_custom_data_is_text_and_blanks_are_dropped(value):
     """As a list or as an object."""
-    assert write(RECORD | {"custom_data": value})["custom_data"] == [
+    assert render(RECORD | {"custom_data": value})["custom_data"] == [
         {"name": "channel", "value": "Paid Search"},
         {"name": "age", "value": "44"},
         {"name": "vip", "value": "true"},
@@ -343,22 +344,22 @@ def test_a_wrong_value_is_refused_by_name(field, value):
 
 def test_fields_that_are_no_parameter_are_remarked_by_name():
     """And not sent; what Singer adds is not remarked."""
-    written = Writer.of(SETTINGS).write(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
-    assert written.warnings == ("utm_source is no parameter of Invoca: ignored",)
-    assert "utm_source" not in str(written.values)
+    rendered = Renderer.of(SETTINGS).render(RECORD | {"utm_source": "x", "_sdc_sequence": 1})
+    assert rendered.warnings == ("utm_source is no parameter of Invoca: ignored",)
+    assert "utm_source" not in str(rendered.values)
 
 
 def canonical(record, settings=SETTINGS):
-    return Writer.of(settings).write(record).canonical
+    return Renderer.of(settings).render(record).canonical
 
 
 def test_a_call_says_who_it_is():
     """The customer is the caller, whatever the direction."""
-    written = Writer.of(SETTINGS | {"call_prefix": "invox:"}).write(RECORD)
-    assert (written.key, written.campaign) == ("invox:1284411", "85")
-    assert written.moment == 1789109732
-    assert (written.caller, written.called) == ("442079460018", "18885551212")
-    assert (written.withheld, written.duration) == (False, None)
+    rendered = Renderer.of(SETTINGS | {"call_prefix": "invox:"}).render(RECORD)
+    assert (rendered.key, rendered.campaign) == ("invox:1284411", "85")
+    assert rendered.moment == 1789109732
+    assert (rendered.caller, rendered.called) == ("442079460018", "18885551212")
+    assert (rendered.withheld, rendered.duration) == (False, None)
 
 
 def test_what_says_the_same_is_the_same():
@@ -387,13 +388,13 @@ def test_no_canonical_form_holds_a_number_or_a_query():
 
 def test_a_call_that_can_t_be_written_still_says_which_it_is():
     """A source that masks numbers after some days makes no new calls."""
-    writer = Writer.of(SETTINGS | {"call_prefix": "invox:"})
-    written = writer.write(RECORD)
+    renderer = Renderer.of(SETTINGS | {"call_prefix": "invox:"})
+    rendered = renderer.render(RECORD)
     wrong = RECORD | {"calling_phone_number": "805555XXXX", "recording_url": None}
-    assert writer.place(wrong) == (written.campaign, written.key, written.moment)
-    assert writer.place(wrong | {"start_time": "?"}) == (written.campaign, written.key, None)
+    assert renderer.place(wrong) == (rendered.campaign, rendered.key, rendered.moment)
+    assert renderer.place(wrong | {"start_time": "?"}) == (rendered.campaign, rendered.key, None)
     with pytest.raises(InvalidCallError):
-        writer.place(RECORD | {"external_call_unique_id": None})
+        renderer.place(RECORD | {"external_call_unique_id": None})
 
 
 json_values = st.recursive(
@@ -407,7 +408,7 @@ json_values = st.recursive(
 def test_any_value_of_any_parameter_is_written_or_refused(name, value):
     """No record can end the run, and whatever is written is JSON in UTF-8."""
     try:
-        sent = write(RECORD | {name: value})
+        sent = render(RECORD | {name: value})
     except InvalidCallError as refused:
         assert refused.field  # noqa: PT017
         return

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from singer_calls.deliver.outcome import InvalidCallError
-from target_invoca_calls.call import BESIDE_CALL, PARAMETERS, Writer
+from target_invoca_calls.call import BESIDE_CALL, PARAMETERS, Renderer
 
 REFUSED, ABSENT = object(), object()
 RECORD = {
@@ -135,8 +135,8 @@ BESIDE = {one.name for one in BESIDE_CALL}
 
 def body(record):
     """As the target posts it."""
-    written = Writer.of({}).write(record).values
-    return json.dumps(written, ensure_ascii=False, separators=(",", ":")).encode()
+    rendered = Renderer.of({}).render(record).values
+    return json.dumps(rendered, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def expected(name, wire):

@@ -1,6 +1,6 @@
-"""A vendor's call as a table: its parameters, what each may hold, how it is written.
+"""A vendor's call as a table: its parameters, what each may hold, how it is rendered.
 
-A target's ``call.py`` lists the documented parameters as ``Parameter`` rows; ``write`` turns what
+A target's ``call.py`` lists the documented parameters as ``Parameter`` rows; ``render`` turns what
 a record gives into what goes over the wire, or says which parameter is wrong and why. Nothing
 here knows a vendor, and no reason holds a value.
 """
@@ -46,7 +46,7 @@ class Kind:
     """
 
     says: str
-    write: Callable[[Any], Any]
+    render: Callable[[Any], Any]
     canonical: Callable[[Any], str] = str
 
 
@@ -78,7 +78,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Rendered:
     """A call as it goes over the wire, and who it is.
 
     Attributes:
@@ -159,13 +159,13 @@ def shown_name(name: str) -> str:
     return cut.encode("unicode_escape").decode()
 
 
-def write(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Written:
-    """Write each parameter that has a value.
+def render(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Rendered:
+    """Render each parameter that has a value.
 
     Raises:
         InvalidCallError: A required one is missing, or one holds what it may not.
     """
-    written: dict[str, Any] = {}
+    rendered: dict[str, Any] = {}
     canonical: list[str] = []
     warnings: list[str] = []
     for parameter in parameters:
@@ -175,14 +175,14 @@ def write(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Written
         if name not in values:
             continue
         try:
-            written[name] = named(name, parameter.kind.write, values[name])
+            rendered[name] = named(name, parameter.kind.render, values[name])
         except InvalidCallError as error:
             if not parameter.decoration:
                 raise
             warnings.append(f"{name} {error.reason}: left out")
         else:
-            canonical.append(f"{name}={parameter.kind.canonical(written[name])}")
-    return Written(written, tuple(warnings), tuple(canonical))
+            canonical.append(f"{name}={parameter.kind.canonical(rendered[name])}")
+    return Rendered(rendered, tuple(warnings), tuple(canonical))
 
 
 def named(name: str, function: Callable[[Any], _T], value: object) -> _T:
@@ -228,32 +228,32 @@ def _number_text(value: float | Decimal) -> str:
     exact = decimal(value)
     if not exact.is_finite() or abs(exact.adjusted()) > _LARGEST_EXPONENT:
         raise InvalidCallError("is a number out of bounds")
-    written = format(decimal(whole(exact)), "f")
-    if len(written) > 3 * _LARGEST_EXPONENT:
+    rendered = format(decimal(whole(exact)), "f")
+    if len(rendered) > 3 * _LARGEST_EXPONENT:
         raise InvalidCallError("is a number out of bounds")
-    return written
+    return rendered
 
 
 def text(limit: int | None = None) -> Kind:
     """Text of at most ``limit`` characters."""
 
-    def write(value: object) -> str:
-        written = scalar(value)
-        if limit is not None and len(written) > limit:
+    def render(value: object) -> str:
+        rendered = scalar(value)
+        if limit is not None and len(rendered) > limit:
             raise InvalidCallError(f"must be at most {limit} characters long")
-        return written
+        return rendered
 
-    return Kind("text" if limit is None else f"text, at most {limit} characters", write)
+    return Kind("text" if limit is None else f"text, at most {limit} characters", render)
 
 
 def _matching(pattern: re.Pattern[str], says: str) -> Callable[[object], str]:
-    def write(value: object) -> str:
-        written = scalar(value)
-        if not pattern.fullmatch(written):
+    def render(value: object) -> str:
+        rendered = scalar(value)
+        if not pattern.fullmatch(rendered):
             raise InvalidCallError(f"must be {says}")
-        return written
+        return rendered
 
-    return write
+    return render
 
 
 def _whole(value: object) -> int:
@@ -292,13 +292,13 @@ def choice(*words: str) -> Kind:
     by_fold = {word.casefold(): word for word in words}
     says = f"one of {', '.join(words)}"
 
-    def write(value: object) -> str:
+    def render(value: object) -> str:
         word = by_fold.get(scalar(value).casefold())
         if word is None:
             raise InvalidCallError(f"must be {says}")
         return word
 
-    return Kind(says, write)
+    return Kind(says, render)
 
 
 def markdown(parameters: Iterable[Parameter]) -> str:
