@@ -15,7 +15,7 @@ from call_sandbox.exchange import Exchange
 from call_sandbox.faults import Faults, chance
 from call_sandbox.journal import Journal
 from call_sandbox.state import State
-from call_sandbox.vendor import Answer, Ask, Handler, Vendor, World
+from call_sandbox.vendor import Handler, Request, Response, Vendor, World
 from call_sandbox.vendors.impact import Impact
 from call_sandbox.vendors.invoca_ingestion import InvocaIngestion
 from call_sandbox.vendors.invoca_live import InvocaLive
@@ -111,7 +111,7 @@ def _route(state: State, vendor: Vendor, handler: Handler) -> Any:  # noqa: ANN4
 
 
 def _no_such(vendor: Vendor) -> Handler:
-    def refuse(ask: Ask) -> Answer:
-        return vendor.refuse(ask, 404, "No such path")
+    def refuse(request: Request) -> Response:
+        return vendor.refuse(request, 404, "No such path")
 
     return refuse

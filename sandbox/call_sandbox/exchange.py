@@ -14,7 +14,7 @@ from weakref import WeakSet
 from aiohttp import web
 
 from call_sandbox.journal import HIDDEN, readable
-from call_sandbox.vendor import Answer, Ask, BadJson, Handler, Vendor
+from call_sandbox.vendor import BadJson, Handler, Request, Response, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Exchange:
         self.vendor = vendor
         self.entry = entry
         self._handler = handler
-        self.ask = Ask(
+        self.ask = Request(
             request.method,
             request.path,
             request.headers,
@@ -69,7 +69,7 @@ class Exchange:
             except ValueError:
                 decoded = BadJson()
         ask = self.ask
-        self.ask = Ask(ask.method, ask.path, ask.headers, ask.query, form, decoded, ask.match)
+        self.ask = Request(ask.method, ask.path, ask.headers, ask.query, form, decoded, ask.match)
         secret = self.vendor.secret_fields
         self.entry |= {
             "form": readable(form, secret) if form else None,
@@ -78,13 +78,13 @@ class Exchange:
             "key": self.vendor.key(self.ask),
         }
 
-    def process(self) -> Answer:
+    def process(self) -> Response:
         """Let the vendor do its work; what it books is booked from here on."""
         answer = self._handler(self.ask)
         self.entry["processed"] = answer.processed
         return answer
 
-    async def send(self, answer: Answer, *, over: float = 0) -> web.StreamResponse:
+    async def send(self, answer: Response, *, over: float = 0) -> web.StreamResponse:
         """Send an answer whole, its body spread over so many seconds."""
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         response.content_type = answer.content_type
@@ -103,7 +103,7 @@ class Exchange:
         await response.write_eof()
         return response
 
-    async def send_half(self, answer: Answer, *, announced: bool) -> web.StreamResponse:
+    async def send_half(self, answer: Response, *, announced: bool) -> web.StreamResponse:
         """Send the first half of a body.
 
         Args:
@@ -130,11 +130,11 @@ class Exchange:
             transport.write(data)
 
     @staticmethod
-    def whole(answer: Answer) -> bytes:
+    def whole(answer: Response) -> bytes:
         """The body as one text, also of an answer that is made while it is sent."""
         return answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
 
-    def write_answer(self, answer: Answer, after: float = 0) -> None:
+    def write_answer(self, answer: Response, after: float = 0) -> None:
         """Put a whole answer on the wire that no request asked for, so many seconds from now."""
         body = self.whole(answer)
         headers = {"Content-Type": answer.content_type, "Content-Length": len(body)}
@@ -145,7 +145,7 @@ class Exchange:
         else:
             self.write_raw(head.encode() + body)
 
-    def send_raw(self, answer: Answer) -> web.StreamResponse:
+    def send_raw(self, answer: Response) -> web.StreamResponse:
         """Send an answer with a status that no server library writes, and close."""
         self.entry["status"] = answer.status
         self.write_answer(answer)

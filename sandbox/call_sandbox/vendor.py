@@ -1,7 +1,7 @@
 """What a vendor module has to be: a name, a prefix, its paths, its books, its page.
 
-A vendor never sees a socket: it gets an `Ask` and returns an `Answer`. Journal, faults, resets and
-delays lie around it (`exchange.py`, `faults.py`), the same for all.
+A vendor never sees a socket: it gets a `Request` and returns a `Response`. Journal, faults, resets
+and delays lie around it (`exchange.py`, `faults.py`), the same for all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     """One request, read whole.
 
     Attributes:
@@ -45,7 +45,7 @@ class BadJson:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """What goes back. `processed` says that the vendor's books changed."""
 
     status: int = 200
@@ -118,7 +118,7 @@ class PageCall:
 SHORT = 8
 """A number of so many characters is masked whole."""
 
-Handler = Callable[[Ask], Answer]
+Handler = Callable[[Request], Response]
 
 
 class Vendor(ABC):
@@ -157,21 +157,21 @@ class Vendor(ABC):
         """Path below the prefix (placeholders as `{name}`) -> who answers it, for any method."""
 
     @abstractmethod
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """The vendor's own error answer with this status; 200 included."""
 
-    def accept(self, ask: Ask) -> Answer:
+    def accept(self, request: Request) -> Response:
         """The vendor's own answer to a call that it took; nothing is booked."""
-        del ask
-        return Answer(200, b"[]")
+        del request
+        return Response(200, b"[]")
 
-    def object_to(self, ask: Ask, words: str) -> Answer:
+    def object_to(self, request: Request, words: str) -> Response:
         """The vendor's refusal of one call, for a reason in its own words."""
-        return self.refuse(ask, 400, words)
+        return self.refuse(request, 400, words)
 
-    def key(self, ask: Ask) -> str | None:
+    def key(self, request: Request) -> str | None:
         """The key of the call that a request delivers; None when it delivers none."""
-        del ask
+        del request
         return None
 
     @abstractmethod

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from call_sandbox.exchange import Exchange
-from call_sandbox.vendor import Answer
+from call_sandbox.vendor import Response
 
 HUGE = 5_000_000
 FIRST_FINAL = 200
@@ -25,7 +25,7 @@ async def _ok(exchange: Exchange, _: Match, __: float) -> web.StreamResponse:
     return await exchange.send(exchange.process())
 
 
-def _refused(exchange: Exchange, match: Match) -> Answer:
+def _refused(exchange: Exchange, match: Match) -> Response:
     """The vendor's own error with the word's status."""
     status = int(match["status"])
     answer = exchange.vendor.refuse(exchange.ask, status, INJECTED)
@@ -155,7 +155,7 @@ async def _early(exchange: Exchange, match: Match, _: float) -> web.StreamRespon
     return await exchange.send(exchange.process())
 
 
-def _foreign(exchange: Exchange, status: int) -> Answer:
+def _foreign(exchange: Exchange, status: int) -> Response:
     """An answer to nobody's request: it looks like the vendor's own."""
     if status < 300:  # noqa: PLR2004
         answer = exchange.vendor.accept(exchange.ask)
@@ -169,7 +169,7 @@ def _instead(body: bytes, content_type: str) -> Act:
     """A 200 with this body; the vendor does nothing."""
 
     async def act(exchange: Exchange, _: Match, __: float) -> web.StreamResponse:
-        return await exchange.send(Answer(200, body, content_type))
+        return await exchange.send(Response(200, body, content_type))
 
     return act
 

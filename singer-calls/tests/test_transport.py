@@ -13,7 +13,7 @@ import pytest
 from wire import SECRET, abort, answer, delivery, listening, post, request, transport
 
 from singer_calls.deliver import transport as module
-from singer_calls.deliver.delivery import Answer
+from singer_calls.deliver.delivery import Response
 from singer_calls.deliver.outcome import Accepted, Fatal, Rejected, Retry, Unknown
 from singer_calls.deliver.statuses import COMMON, read
 
@@ -33,7 +33,7 @@ def outcome(answer):
 def due(number):
     """The vendor's answer to a call, and what it means."""
     status = STATUSES[number % len(STATUSES)]
-    return status, type(outcome(Answer(status)))
+    return status, type(outcome(Response(status)))
 
 
 def idle(reader, writer):
@@ -328,7 +328,7 @@ def test_what_is_no_answer_leaves_the_call_unknown(sent):
 @pytest.mark.parametrize("status", [0, 99, 600, 601, 999, 1000, -1])
 def test_every_status_has_an_outcome(status):
     """Also those that HTTP doesn't have."""
-    assert isinstance(read(COMMON, Answer(status), 0.0), Unknown)
+    assert isinstance(read(COMMON, Response(status), 0.0), Unknown)
 
 
 def test_a_table_that_fails_leaves_the_call_unknown():

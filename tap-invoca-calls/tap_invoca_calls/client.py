@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from singer_calls.extract import Body, Client, RetriableError, SchemaDrift, usable
 from tap_invoca_calls.records import KEY, VENDOR, decode, record
-from tap_invoca_calls.watch import Answer
+from tap_invoca_calls.watch import Poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +81,7 @@ class Invoca:
             **edges,
         )
 
-    def current_calls(self) -> Answer:
+    def current_calls(self) -> Poll:
         """Ask once, and again as the settings say.
 
         Raises:
@@ -90,7 +90,7 @@ class Invoca:
         """
         return self._client.get(self._url, self._query, read=self._read)
 
-    def _read(self, body: Body) -> Answer:
+    def _read(self, body: Body) -> Poll:
         """An answer from its body: all calls typed.
 
         The list is called ``current_calls``; in that draft ``calls_in_progress``, with
@@ -101,7 +101,7 @@ class Invoca:
             RetriableError: The body is none of Invoca's.
         """
         if body.status == HTTPStatus.NO_CONTENT:
-            return Answer([], complete=True)
+            return Poll([], complete=True)
         drift = SchemaDrift()
         try:
             answer = decode("".join(body.text(drift.count_lost)))
@@ -121,7 +121,7 @@ class Invoca:
         self._drift.add(drift)
         # Of a call that is listed twice, the first is the one that was bridged last.
         once = {call[KEY]: call for call in reversed(calls)}
-        return Answer([*reversed(once.values())], complete=not partial)
+        return Poll([*reversed(once.values())], complete=not partial)
 
     def _record(self, raw: object, drift: SchemaDrift) -> dict[str, Any]:
         call = record(raw, drift)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from singer_calls.extract import CallTap, Record
-    from tap_invoca_calls.watch import Answer, OpenCalls
+    from tap_invoca_calls.watch import OpenCalls, Poll
 
 SCHEMA = json.loads(
     (files("tap_invoca_calls") / "schemas/calls_in_progress.json").read_text("utf-8")
@@ -107,7 +107,7 @@ class CallsInProgress(CallStream):
             *(answered, unanswered, len(open_calls)),
         )
 
-    def _poll(self, invoca: Invoca) -> tuple[Answer, str]:
+    def _poll(self, invoca: Invoca) -> tuple[Poll, str]:
         """An answer and its time; asked in a thread, so that a stop need not wait for it."""
         (answer,) = prefetch(
             lambda _: invoca.current_calls(), (0,), count=1, tick=self.tap.stop_if_asked

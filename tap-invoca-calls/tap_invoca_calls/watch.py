@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from singer_calls.extract import Record
 
 
-class Answer(NamedTuple):
+class Poll(NamedTuple):
     """What one poll said.
 
     Attributes:
@@ -54,7 +54,7 @@ OpenCalls = dict[str, OpenCall]
 
 def step(
     open_calls: Mapping[str, OpenCall],
-    answer: Answer,
+    answer: Poll,
     now: str,
     fingerprint: Callable[[Record], str],
 ) -> tuple[list[Record], OpenCalls]:

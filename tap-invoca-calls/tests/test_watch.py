@@ -8,7 +8,7 @@ from hashlib import sha256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_invoca_calls.watch import Answer, from_state, step, to_state
+from tap_invoca_calls.watch import Poll, from_state, step, to_state
 
 # One poll: which of five calls it shows, in which version each, and whether all regions answered.
 polls = st.lists(
@@ -31,7 +31,7 @@ def watch(polls, *, restart_before=-1):
     for number, (shown, complete) in enumerate(polls):
         if number == restart_before:
             open_calls = from_state(json.loads(json.dumps(to_state(open_calls))))
-        answer = Answer([call(key, version) for key, version in shown.items()], complete)
+        answer = Poll([call(key, version) for key, version in shown.items()], complete)
         emitted, open_calls = step(open_calls, answer, f"{number:03}", fingerprint)
         told.append(emitted)
     return told, open_calls

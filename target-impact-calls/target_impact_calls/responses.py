@@ -19,7 +19,7 @@ from singer_calls.deliver.statuses import COMMON, Table, read, text_of
 from target_impact_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
-    from singer_calls.deliver.delivery import Answer
+    from singer_calls.deliver.delivery import Response
 
 _FIELDS = {parameter.name.casefold(): parameter.name for parameter in PARAMETERS}
 _REASONS = {
@@ -42,24 +42,24 @@ _XML_ROOT = "<ImpactRadiusResponse"
 _XML_VALUE = re.compile(r"<(Status|Message|Field)>([^<]*)</", re.IGNORECASE)
 
 
-def outcome(answer: Answer, now: float) -> Outcome:
+def outcome(response: Response, now: float) -> Outcome:
     """What became of a call.
 
     Args:
-        answer: impact.com's.
+        response: impact.com's.
         now: When it came, seconds since the epoch.
 
     Returns:
         Its outcome; the reason holds no value of the call.
     """
-    return read(TABLE, answer, now)
+    return read(TABLE, response, now)
 
 
-def _success(answer: Answer, _now: float) -> Outcome:
+def _success(response: Response, _now: float) -> Outcome:
     # A 200 may hold an error: read what it says. QUEUED is documented for impact.com's other
     # calls to come.
-    said, refusal = _read(answer)
-    if not answer.whole:
+    said, refusal = _read(response)
+    if not response.whole:
         return Unknown("impact.com answered with success, but its answer was cut")
     if said in {"OK", "QUEUED"}:
         return Accepted()
@@ -69,13 +69,13 @@ def _success(answer: Answer, _now: float) -> Outcome:
     return Unknown("impact.com answered with success, but not with its Status")
 
 
-def _refused(answer: Answer, _now: float) -> Outcome:
-    return _read(answer)[1]
+def _refused(response: Response, _now: float) -> Outcome:
+    return _read(response)[1]
 
 
-def _read(answer: Answer) -> tuple[str | None, Rejected]:
+def _read(response: Response) -> tuple[str | None, Rejected]:
     """The Status of an envelope, upper case, and the rejection it would mean."""
-    body = text_of(answer)
+    body = text_of(response)
     values = _xml(body) if body.lstrip().startswith(("<?xml", _XML_ROOT)) else _json(body)
     named = [_FIELDS[text] for name, text in values if name == "field" and text in _FIELDS]
     fields = tuple(dict.fromkeys(named))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singer_calls.deliver.delivery import Answer
+from singer_calls.deliver.delivery import Response
 from singer_calls.deliver.outcome import Accepted, Fatal, Outcome, Rejected, Retry, Unknown
 from target_impact_calls.responses import TABLE, outcome
 
@@ -21,7 +21,7 @@ _ERROR = (
 
 
 def read(status, body=b"", headers=None, *, whole=True):
-    return outcome(Answer(status, headers or {}, body, whole), _NOW)
+    return outcome(Response(status, headers or {}, body, whole), _NOW)
 
 
 def test_every_status_has_a_row():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from singer_calls.deliver.delivery import Answer, Delivery, fingerprint
+from singer_calls.deliver.delivery import Delivery, Response, fingerprint
 from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.identity import Identity
 from target_invoca_calls import responses
@@ -72,6 +72,6 @@ class Invoca(Destination):
         return Place(self.account(campaign), key, Identity(moment))
 
     @override
-    def outcome(self, answer: Answer) -> Outcome:
+    def outcome(self, response: Response) -> Outcome:
         """See responses.py."""
-        return responses.outcome(answer, time.time())
+        return responses.outcome(response, time.time())

@@ -17,7 +17,7 @@ from singer_calls.deliver.statuses import COMMON, DEDUPED, Table, read, text_of
 from target_invoca_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
-    from singer_calls.deliver.delivery import Answer
+    from singer_calls.deliver.delivery import Response
 
 _SUPPORT = "Invoca support, questions@invoca.com"
 _FIELD = re.compile("|".join(rf"\b{parameter.name}\b" for parameter in PARAMETERS))
@@ -59,35 +59,35 @@ _PERMISSION = Fatal(
 )
 
 
-def outcome(answer: Answer, now: float) -> Outcome:
+def outcome(response: Response, now: float) -> Outcome:
     """What became of a call.
 
     Args:
-        answer: Invoca's.
+        response: Invoca's.
         now: When it came, seconds since the epoch.
 
     Returns:
         Its outcome; the reason holds no value of the call.
     """
-    return read(TABLE, answer, now)
+    return read(TABLE, response, now)
 
 
-def _created(answer: Answer, _now: float) -> Outcome:
-    return Accepted(reference=_cuid(answer))
+def _created(response: Response, _now: float) -> Outcome:
+    return Accepted(reference=_cuid(response))
 
 
-def _pending(answer: Answer, _now: float) -> Outcome:
-    return Duplicate("Invoca had already received the call", _cuid(answer), claim="received")
+def _pending(response: Response, _now: float) -> Outcome:
+    return Duplicate("Invoca had already received the call", _cuid(response), claim="received")
 
 
-def _used(answer: Answer, _now: float) -> Outcome:
-    return Duplicate("Invoca already has a call with this id", _cuid(answer), claim="used")
+def _used(response: Response, _now: float) -> Outcome:
+    return Duplicate("Invoca already has a call with this id", _cuid(response), claim="used")
 
 
-def _forbidden(answer: Answer, _now: float) -> Outcome:
-    if not answer.whole:
+def _forbidden(response: Response, _now: float) -> Outcome:
+    if not response.whole:
         return Retry("Invoca refused the call, but its reason was cut")
-    errors = _object(answer).get("errors")
+    errors = _object(response).get("errors")
     if not isinstance(errors, dict) or not errors:
         return _PERMISSION
     # Either {class, invalid_data}, or {field: [messages]} as in Invoca's RingPool API.
@@ -108,14 +108,14 @@ def _forbidden(answer: Answer, _now: float) -> Outcome:
     )
 
 
-def _cuid(answer: Answer) -> str | None:
-    cuid = _object(answer).get("cuid")
+def _cuid(response: Response) -> str | None:
+    cuid = _object(response).get("cuid")
     return cuid[:_LONGEST_REFERENCE] if isinstance(cuid, str) and cuid.isprintable() else None
 
 
-def _object(answer: Answer) -> dict[str, Any]:
+def _object(response: Response) -> dict[str, Any]:
     try:
-        value = json.loads(text_of(answer))
+        value = json.loads(text_of(response))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

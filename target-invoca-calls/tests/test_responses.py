@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singer_calls.deliver.delivery import Answer
+from singer_calls.deliver.delivery import Response
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
@@ -26,7 +26,7 @@ CAMPAIGN = "advertiser_campaign_id_from_network"
 
 
 def read(status, body=b"", headers=None, *, whole=True):
-    return outcome(Answer(status, headers or {}, body, whole), _NOW)
+    return outcome(Response(status, headers or {}, body, whole), _NOW)
 
 
 def refused(kind, invalid_data):

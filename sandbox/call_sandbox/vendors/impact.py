@@ -12,7 +12,7 @@ from typing import ClassVar
 from xml.sax.saxutils import escape
 
 from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME
-from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor, mask
 
 BASIC = "Basic " + b64encode(f"{IMPACT_USERNAME}:{IMPACT_PASSWORD}".encode()).decode()
 
@@ -112,44 +112,45 @@ class Impact(Vendor):
         """One path, for GET and POST."""
         return {"/calldata/logCallData": self.log_call_data}
 
-    def key(self, ask: Ask) -> str | None:
+    def key(self, request: Request) -> str | None:
         """The CallSessionId: the only handle a sender has."""
-        return next((v for k, v in (*ask.form, *ask.query) if k == "CallSessionId"), None)
+        return next((v for k, v in (*request.form, *request.query) if k == "CallSessionId"), None)
 
-    def log_call_data(self, ask: Ask) -> Answer:
+    def log_call_data(self, request: Request) -> Response:
         """Check one call and book it."""
-        if ask.headers.get("Authorization") != BASIC:
-            return self.refuse(ask, 401, "Authentication failed")
-        if ask.method not in {"GET", "POST"}:
-            return self.refuse(ask, 405, "Method not allowed")
-        if ask.method == "GET" and ask.form:
-            return self.refuse(ask, 400, "GET takes its parameters from the query")
-        sent = [*ask.query, *ask.form]
+        if request.headers.get("Authorization") != BASIC:
+            return self.refuse(request, 401, "Authentication failed")
+        if request.method not in {"GET", "POST"}:
+            return self.refuse(request, 405, "Method not allowed")
+        if request.method == "GET" and request.form:
+            return self.refuse(request, 400, "GET takes its parameters from the query")
+        sent = [*request.query, *request.form]
         problems = self.problems(sent)
         if problems:
-            return self._error(ask, 400, "Validation Failed", problems)
+            return self._error(request, 400, "Validation Failed", problems)
         call = dict(sent)
         if call["CampaignId"] == str(self.switch["closed_campaign"]):
-            return self.refuse(ask, 400, f"Campaign {call['CampaignId']} has no active contract")
+            words = f"Campaign {call['CampaignId']} has no active contract"
+            return self.refuse(request, 400, words)
         self._book(call)
-        answer = self.accept(ask)
+        answer = self.accept(request)
         answer.processed = True
         return answer
 
-    def accept(self, ask: Ask) -> Answer:
+    def accept(self, request: Request) -> Response:
         """The documented answer, in the documents with an illegal comma."""
-        answer = _answer(ask, 200, {"Status": self.switch["accepted"]})
+        answer = _answer(request, 200, {"Status": self.switch["accepted"]})
         if self.switch["comma"] == "yes" and answer.content_type == "application/json":
             answer.body = f'{{\n"Status": "{self.switch["accepted"]}",\n}}'.encode()
         return answer
 
-    def object_to(self, ask: Ask, words: str) -> Answer:
+    def object_to(self, request: Request, words: str) -> Response:
         """A refusal in these words: `Field: why; Field: why`, or a sentence without fields."""
         pairs = [part.partition(": ") for part in words.split("; ")]
         if all(why and field in PARAMETERS for field, _, why in pairs):
             problems = [(field, why) for field, _, why in pairs]
-            return self._error(ask, 400, "Validation Failed", problems)
-        return self.refuse(ask, 400, words)
+            return self._error(request, 400, "Validation Failed", problems)
+        return self.refuse(request, 400, words)
 
     def problems(self, sent: list[tuple[str, str]]) -> Problems:
         """What is wrong with a call: field and reason, empty when all is well."""
@@ -178,11 +179,11 @@ class Impact(Vendor):
         wide = {"US": country == "US", "all": True, "none": False}[self.switch["called_number"]]
         return TEN_DIGITS if wide else NATIONAL
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """Impact's documented error envelope, without fields."""
-        return self._error(ask, status, message, [])
+        return self._error(request, status, message, [])
 
-    def _error(self, ask: Ask, status: int, message: str, problems: Problems) -> Answer:
+    def _error(self, request: Request, status: int, message: str, problems: Problems) -> Response:
         lower = self.switch["envelope"] == "lower"
         fields = ("field", "message") if lower else ("Field", "Message")
         body: dict[str, object] = {"Status": "ERROR", "Message": message}
@@ -190,7 +191,7 @@ class Impact(Vendor):
             body["errors" if lower else "Errors"] = [
                 dict(zip(fields, problem, strict=True)) for problem in problems
             ]
-        return _answer(ask, 200 if self.switch["errors"] == "in_200" else status, body)
+        return _answer(request, 200 if self.switch["errors"] == "in_200" else status, body)
 
     def _book(self, call: Mapping[str, str]) -> None:
         key = call["CallSessionId"]
@@ -217,13 +218,13 @@ class Impact(Vendor):
         return self.words
 
 
-def _answer(ask: Ask, status: int, body: Mapping[str, object]) -> Answer:
+def _answer(request: Request, status: int, body: Mapping[str, object]) -> Response:
     """JSON when asked for, else XML: the default of impact's APIs (facts.md 2.1)."""
     headers = {"WWW-Authenticate": 'Basic realm="impact.com"'} if status == 401 else {}  # noqa: PLR2004
-    if "json" in ask.headers.get("Accept", ""):
-        return Answer(status, json.dumps(body).encode(), "application/json", headers)
+    if "json" in request.headers.get("Accept", ""):
+        return Response(status, json.dumps(body).encode(), "application/json", headers)
     xml = f'<?xml version="1.0" encoding="UTF-8"?>{_element("ImpactRadiusResponse", body)}'
-    return Answer(status, xml.encode(), "application/xml", headers)
+    return Response(status, xml.encode(), "application/xml", headers)
 
 
 def _element(name: str, value: object) -> str:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from call_sandbox.vendor import Answer
+from call_sandbox.vendor import Response
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -143,6 +143,6 @@ def cuid(key: str) -> str:
     return blake2b(key.encode(), digest_size=8).hexdigest().upper()
 
 
-def answer(status: int, body: object, *, processed: bool = False) -> Answer:
+def answer(status: int, body: object, *, processed: bool = False) -> Response:
     """JSON; no body at all for an empty one."""
-    return Answer(status, json.dumps(body).encode() if body else b"", processed=processed)
+    return Response(status, json.dumps(body).encode() if body else b"", processed=processed)

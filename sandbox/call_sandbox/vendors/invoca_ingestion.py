@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 from call_sandbox.credentials import INVOCA_TOKEN
-from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor, mask
 from call_sandbox.vendors.invoca import (
     SIGNALS_LIMIT,
     RefusedError,
@@ -112,55 +112,58 @@ class InvocaIngestion(Vendor):
         """One path, in one version."""
         return {"/api/{version}/calls.json": self.ingest}
 
-    def key(self, ask: Ask) -> str | None:
+    def key(self, request: Request) -> str | None:
         """The id of the call in its source."""
-        call = ask.json.get("call") if isinstance(ask.json, dict) else None
+        call = request.json.get("call") if isinstance(request.json, dict) else None
         key = call.get("external_call_unique_id") if isinstance(call, dict) else None
         return None if key is None else str(key)
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """Invoca's error object; the bodies of 202, 400, 401 and 409 are not documented."""
         if status in {202, 409}:
-            return answer(status, self._named(self.key(ask) or ""))
+            return answer(status, self._named(self.key(request) or ""))
         kinds = {403: "InvalidInput", 404: "RecordNotFound", 500: "InternalServiceError"}
         body: object = {"error": message}
         if status in kinds:
             body = {"errors": {"class": kinds[status], "invalid_data": message}}
         return answer(status, body)
 
-    def accept(self, ask: Ask) -> Answer:
+    def accept(self, request: Request) -> Response:
         """The documented answer."""
-        return answer(201, {"cuid": cuid(self.key(ask) or "")})
+        return answer(201, {"cuid": cuid(self.key(request) or "")})
 
-    def object_to(self, ask: Ask, words: str) -> Answer:
+    def object_to(self, request: Request, words: str) -> Response:
         """A refusal in these words: `Class: why`, by default of the class InvalidInput."""
-        del ask
+        del request
         kind, _, text = words.rpartition(": ")
         problem = RefusedError(kind or "InvalidInput", text).problem
         return answer(403, {"errors": self._shaped(problem)})
 
-    def ingest(self, ask: Ask) -> Answer:
+    def ingest(self, request: Request) -> Response:
         """Check one call and create it, unless it is there."""
-        if ask.method not in {"POST", "PUT"}:
-            return self.refuse(ask, 404, "No such route")
-        if ask.match.get("version") != VERSION:
-            return self.refuse(ask, 400, "Invalid API version for route")
-        if INVOCA_TOKEN not in self._tokens(ask):
-            return self.refuse(ask, 401, "NotAuthorized")
+        if request.method not in {"POST", "PUT"}:
+            return self.refuse(request, 404, "No such route")
+        if request.match.get("version") != VERSION:
+            return self.refuse(request, 400, "Invalid API version for route")
+        if INVOCA_TOKEN not in self._tokens(request):
+            return self.refuse(request, 401, "NotAuthorized")
         try:
-            call = self._checked(ask.json)
+            call = self._checked(request.json)
         except RefusedError as error:
             return answer(403, {"errors": self._shaped(error.problem)})
-        return self._create(str(call["external_call_unique_id"]), call, ask.json)
+        return self._create(str(call["external_call_unique_id"]), call, request.json)
 
-    def _tokens(self, ask: Ask) -> set[object]:
-        tokens: set[object] = {ask.headers.get("Authorization")}
+    def _tokens(self, request: Request) -> set[object]:
+        tokens: set[object] = {request.headers.get("Authorization")}
         if self.switch["token"] == "anywhere":  # noqa: S105
-            body = ask.json.get("oauth_token") if isinstance(ask.json, dict) else None
-            tokens |= {value for name, value in ask.query if name == "oauth_token"} | {str(body)}
+            body = request.json.get("oauth_token") if isinstance(request.json, dict) else None
+            tokens |= {
+                str(body),
+                *(value for name, value in request.query if name == "oauth_token"),
+            }
         return tokens
 
-    def _create(self, key: str, call: Mapping[str, Any], sent: Mapping[str, Any]) -> Answer:
+    def _create(self, key: str, call: Mapping[str, Any], sent: Mapping[str, Any]) -> Response:
         content = json.dumps({k: v for k, v in sent.items() if k != "oauth_token"}, sort_keys=True)
         if (known := self.calls.get(key)) is not None:
             # The documents say of 202 that the request, of 409 that the id came before: the same

@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 
 from call_sandbox.calls import BUSINESSES, CHANNELS
 from call_sandbox.credentials import INVOCA_TOKEN
-from call_sandbox.vendor import Answer, PageCall, Switch, Vendor, mask
+from call_sandbox.vendor import PageCall, Response, Switch, Vendor, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from call_sandbox.calls import Call
-    from call_sandbox.vendor import Ask, Handler
+    from call_sandbox.vendor import Handler, Request
 
 ZONE = ZoneInfo("America/Los_Angeles")
 """Times are in the zone of the API user, with the offset."""
@@ -111,32 +111,32 @@ class InvocaLive(Vendor):
             f"{api}.json": self.for_attribution,
         }
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """Invoca's error object. For 401 it is the one of a draft that was withdrawn (5.4)."""
-        del ask
+        del request
         problem = {"class": CLASSES.get(status, "InternalServiceError"), "invalid_data": message}
         body = {"error": "NotAuthorized"} if status == 401 else {"errors": problem}  # noqa: PLR2004
-        return Answer(status, json.dumps(body).encode())
+        return Response(status, json.dumps(body).encode())
 
-    def for_attribution(self, ask: Ask) -> Answer:
+    def for_attribution(self, request: Request) -> Response:
         """The same calls with their identifiers only, whatever the switch `payload` says."""
-        return self._answered(ask, "attribution")
+        return self._answered(request, "attribution")
 
-    def current_calls(self, ask: Ask) -> Answer:
+    def current_calls(self, request: Request) -> Response:
         """The calls on the line that the parameters ask for."""
-        return self._answered(ask, self.switch["payload"])
+        return self._answered(request, self.switch["payload"])
 
-    def _answered(self, ask: Ask, payload: str) -> Answer:
-        if ask.headers.get("Authorization") != INVOCA_TOKEN:
-            return self.refuse(ask, 401, "Invalid or missing oauth token")
-        if ask.method != "GET":
-            return self.refuse(ask, 404, "No such route")
-        if ask.match.get("version") != VERSION:
-            return self.refuse(ask, 400, "Invalid API version for route")
+    def _answered(self, request: Request, payload: str) -> Response:
+        if request.headers.get("Authorization") != INVOCA_TOKEN:
+            return self.refuse(request, 401, "Invalid or missing oauth token")
+        if request.method != "GET":
+            return self.refuse(request, 404, "No such route")
+        if request.match.get("version") != VERSION:
+            return self.refuse(request, 400, "Invalid API version for route")
         try:
-            asked = _parameters(ask.query)
+            asked = _parameters(request.query)
         except BadParameterError as error:
-            return self.refuse(ask, 403, str(error))
+            return self.refuse(request, 403, str(error))
         rows = [
             row for call in self.on_the_line() if _matches(row := self.render(call), call, asked)
         ]
@@ -151,7 +151,7 @@ class InvocaLive(Vendor):
         if partial and self.switch["partial_told"] != "status":
             body = {"partial_data": True, "errors": [UNREACHABLE], **body}
         by_status = partial and self.switch["partial_told"] != "flag"
-        return Answer(202 if by_status else 200, _encode(body))
+        return Response(202 if by_status else 200, _encode(body))
 
     def on_the_line(self) -> list[Call]:
         """The calls that are bridged and not ended now, the most recently bridged first."""

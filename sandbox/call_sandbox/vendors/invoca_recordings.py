@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from call_sandbox.sound import sound
-from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor
+from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,10 +59,10 @@ class InvocaRecordings(Vendor):
         """None: it asks, and is not asked."""
         return {}
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """Nobody asks it."""
-        del ask
-        return Answer(status, message.encode(), "text/plain")
+        del request
+        return Response(status, message.encode(), "text/plain")
 
     def newest(self, count: int) -> list[PageCall]:
         """What was fetched last."""

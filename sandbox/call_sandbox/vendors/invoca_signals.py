@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from call_sandbox.credentials import INVOCA_TOKEN
-from call_sandbox.vendor import Answer, PageCall, Switch, Vendor
+from call_sandbox.vendor import PageCall, Response, Switch, Vendor
 from call_sandbox.vendors.invoca import (
     RefusedError,
     answer,
@@ -29,7 +29,7 @@ from call_sandbox.vendors.invoca import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from call_sandbox.vendor import Ask, Handler
+    from call_sandbox.vendor import Handler, Request
 
 VERSION = "2018-02-01"
 REQUEST = (
@@ -94,49 +94,49 @@ class InvocaSignals(Vendor):
         """One path, in one version."""
         return {"/api/{version}/transactions.json": self.apply}
 
-    def key(self, ask: Ask) -> str | None:
+    def key(self, request: Request) -> str | None:
         """The id of the call in its source, when it is searched by that."""
-        search = ask.json.get("search") if isinstance(ask.json, dict) else None
+        search = request.json.get("search") if isinstance(request.json, dict) else None
         key = search.get("external_call_unique_id") if isinstance(search, dict) else None
         return None if key is None else str(key)
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """Invoca's error object."""
-        del ask
+        del request
         kinds = {403: "InvalidInput", 404: "RecordNotFound", 500: "InternalServiceError"}
         if status not in kinds:
             return answer(status, {"error": message})
         return answer(status, {"errors": {"class": kinds[status], "invalid_data": message}})
 
-    def accept(self, ask: Ask) -> Answer:
+    def accept(self, request: Request) -> Response:
         """The documented answer, of no call."""
-        del ask
+        del request
         return answer(200, {"signals": [], "call": {}})
 
-    def object_to(self, ask: Ask, words: str) -> Answer:
+    def object_to(self, request: Request, words: str) -> Response:
         """A refusal in these words: `Class: why`, by default of the class InvalidInput."""
-        del ask
+        del request
         kind, _, text = words.rpartition(": ")
         return answer(403, {"errors": RefusedError(kind or "InvalidInput", text).problem})
 
-    def apply(self, ask: Ask) -> Answer:
+    def apply(self, request: Request) -> Response:
         """Check one request and learn from it."""
         wrong = {
-            404: ask.method not in {"POST", "PUT"},
-            400: ask.match.get("version") != VERSION,
-            401: ask.headers.get("Authorization") != INVOCA_TOKEN,
+            404: request.method not in {"POST", "PUT"},
+            400: request.match.get("version") != VERSION,
+            401: request.headers.get("Authorization") != INVOCA_TOKEN,
         }
         if status := next((status for status, found in wrong.items() if found), None):
-            return self.refuse(ask, status, TEXTS[status])
+            return self.refuse(request, status, TEXTS[status])
         try:
-            sent = self._checked(ask.json)
+            sent = self._checked(request.json)
         except RefusedError as error:
             return answer(403, {"errors": error.problem})
         if sent.get("call_in_progress") is True:
-            return Answer(201)
+            return Response(201)
         key = self._found(sent["search"])
         if key is None:
-            return self.refuse(ask, 404, "No call found")
+            return self.refuse(request, 404, "No call found")
         return self._learn(key, sent)
 
     def _checked(self, sent: Any) -> Mapping[str, Any]:  # noqa: ANN401
@@ -186,7 +186,7 @@ class InvocaSignals(Vendor):
         at, _ = self.world.ingested[key]
         return key if self.world.now >= at + int(self.switch["found_after"]) else None
 
-    def _learn(self, key: str, sent: Mapping[str, Any]) -> Answer:
+    def _learn(self, key: str, sent: Mapping[str, Any]) -> Response:
         groups = self.groups.setdefault(key, {})
         shown, created = [], False
         for partner, signals in _by_partner(sent).items():

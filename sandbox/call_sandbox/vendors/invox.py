@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from call_sandbox.calls import DAY, HOUR, OFFLINE, Call
 from call_sandbox.credentials import INVOX_API_KEY
-from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor, mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -83,29 +83,29 @@ class Invox(Vendor):
         """One path."""
         return {"/api/v2/calls": self.calls}
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """An error object. Its shape is unknown (facts.md 1.4); that it is no array is certain."""
-        del ask
+        del request
         body = json.dumps({"error": message}).encode()
-        return Answer(200 if self.switch["errors"] == "in_200" else status, body)
+        return Response(200 if self.switch["errors"] == "in_200" else status, body)
 
-    def calls(self, ask: Ask) -> Answer:
+    def calls(self, request: Request) -> Response:
         """All calls the parameters ask for."""
-        if ask.headers.get("X-API-Key") != INVOX_API_KEY:
-            return self.refuse(ask, int(self.switch["bad_key"]), "Invalid API key")
-        if ask.method != "GET":
-            return self.refuse(ask, 405, "Accepted requests type: GET")
+        if request.headers.get("X-API-Key") != INVOX_API_KEY:
+            return self.refuse(request, int(self.switch["bad_key"]), "Invalid API key")
+        if request.method != "GET":
+            return self.refuse(request, 405, "Accepted requests type: GET")
         try:
-            rows = self._rows(_parameters(ask.query))
+            rows = self._rows(_parameters(request.query))
         except BadParameterError as error:
-            return self.refuse(ask, 400, str(error))
+            return self.refuse(request, 400, str(error))
         cap = self.switch["row_cap"]
         if cap:
             head = list(islice(rows, cap + 1))
             if len(head) > cap:
-                return self.refuse(ask, 504, "Gateway Time-out")
+                return self.refuse(request, 504, "Gateway Time-out")
             rows = iter(head)
-        return Answer(body=_stream(rows))
+        return Response(body=_stream(rows))
 
     def _rows(self, asked: Mapping[str, str]) -> Iterator[bytes]:
         """The rows asked for, rendered one by one; the parameters are checked before the first."""

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from call_sandbox.calls import DAY, HOUR
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
-from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor, mask
 from call_sandbox.vendors.iovox_calls import (
     FIELDS,
     KINDS,
@@ -108,35 +108,35 @@ class Iovox(Vendor):
         """One path."""
         return {"/rest/v1/calls/insights": self.insights}
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """An error in one of the forms that clients of iovox have met (facts.md 3.4)."""
-        del ask
+        del request
         body, content_type = ERROR_FORM[self.switch["errors"]](status, message)
-        return Answer(status, body.encode(), content_type)
+        return Response(status, body.encode(), content_type)
 
-    def insights(self, ask: Ask) -> Answer:
+    def insights(self, request: Request) -> Response:
         """One page of calls."""
-        if (ask.headers.get("username"), ask.headers.get("secureKey")) != (
+        if (request.headers.get("username"), request.headers.get("secureKey")) != (
             IOVOX_USERNAME,
             IOVOX_SECURE_KEY,
         ):
             status = int(self.switch["bad_key"])
             word = "Unauthorized" if status == 401 else "Forbidden"  # noqa: PLR2004
-            return self.refuse(ask, status, f"HTTP {status}: {word}")
-        if ask.method != "GET":
-            message = f"Request Method must be GET. {ask.method} attempted"
-            return self.refuse(ask, 400, message)
+            return self.refuse(request, status, f"HTTP {status}: {word}")
+        if request.method != "GET":
+            message = f"Request Method must be GET. {request.method} attempted"
+            return self.refuse(request, 400, message)
         try:
-            asked = Asked(ask.query, self._today())
+            asked = Asked(request.query, self._today())
         except BadRequestError as error:
-            return self.refuse(ask, 400, str(error))
+            return self.refuse(request, 400, str(error))
         cap = self.switch["row_cap"]
         if cap and asked.limit > cap:
-            return self.refuse(ask, 504, "Gateway Time-out")
+            return self.refuse(request, 504, "Gateway Time-out")
         self.served += 1
         self.world.now += self.switch["tick"]
         page = [self._shown(row, asked) for row in self._page(asked)]
-        return Answer(body=json.dumps(page, separators=(",", ":")).encode())
+        return Response(body=json.dumps(page, separators=(",", ":")).encode())
 
     def newest(self, count: int) -> list[PageCall]:
         """The newest calls that exist."""

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 from call_sandbox.sound import wav
-from call_sandbox.vendor import Answer, Ask, Handler, PageCall, Switch, Vendor, mask
+from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor, mask
 from call_sandbox.vendors.iovox_calls import FIRST_ID, caller, documented, identity
 
 if TYPE_CHECKING:
@@ -56,42 +56,42 @@ class IovoxRecordings(Vendor):
         """One path; `method` says what is asked."""
         return {"/Calls": self.recording}
 
-    def key(self, ask: Ask) -> str | None:
+    def key(self, request: Request) -> str | None:
         """The id of the call, so that a fault can be prescribed for it."""
-        return dict(ask.query).get("id")
+        return dict(request.query).get("id")
 
-    def refuse(self, ask: Ask, status: int, message: str) -> Answer:
+    def refuse(self, request: Request, status: int, message: str) -> Response:
         """The older API's errors (vendor docs, authentication)."""
-        del ask
+        del request
         body = f'{XML}<errors><error status="{status}">{escape(message)}</error></errors>'
-        return Answer(status, body.encode(), "application/xml")
+        return Response(status, body.encode(), "application/xml")
 
-    def recording(self, ask: Ask) -> Answer:
+    def recording(self, request: Request) -> Response:
         """The bytes of one recording, or why there are none."""
-        credentials = (ask.headers.get("username"), ask.headers.get("secureKey"))
+        credentials = (request.headers.get("username"), request.headers.get("secureKey"))
         if credentials != (IOVOX_USERNAME, IOVOX_SECURE_KEY):
-            return self.refuse(ask, 401, "HTTP 401: Unauthorized")
-        if problem := _problem(ask):
-            return self.refuse(ask, 400, problem)
-        told = dict(ask.query)["id"]
+            return self.refuse(request, 401, "HTTP 401: Unauthorized")
+        if problem := _problem(request):
+            return self.refuse(request, 400, problem)
+        told = dict(request.query)["id"]
         if told in {str(call["id"]) for call in documented()}:
             return self._served(told, "stereo")
         call = self._call(int(told))
         if call is None:
-            return self.refuse(ask, int(self.switch["unknown"]), UNKNOWN)
+            return self.refuse(request, int(self.switch["unknown"]), UNKNOWN)
         if not call.recorded or self.world.now < call.end + self.switch["delay"]:
-            return self.refuse(ask, int(self.switch["none"]), NONE)
+            return self.refuse(request, int(self.switch["none"]), NONE)
         kind = self.switch["recording"]
         if kind == "mixed":
             kind = KINDS[call.dice[3] % 6] if call.dice[4] % 8 == 7 else "stereo"  # noqa: PLR2004
         return self._served(told, kind)
 
-    def _served(self, key: str, kind: str) -> Answer:
+    def _served(self, key: str, kind: str) -> Response:
         self.books[key] += 1
         body = recorded(kind)
         if size := self.switch["kilobytes"] * 1000:
             body *= -(-size // len(body))
-        return Answer(200, body, self.switch["content_type"], processed=True)
+        return Response(200, body, self.switch["content_type"], processed=True)
 
     def _call(self, told: int) -> Call | None:
         number = (told - FIRST_ID) // 100
@@ -114,12 +114,12 @@ class IovoxRecordings(Vendor):
         ]
 
 
-def _problem(ask: Ask) -> str:
+def _problem(request: Request) -> str:
     """What is wrong with a request, in the documented words."""
-    asked = dict(ask.query)
+    asked = dict(request.query)
     told = asked.get("id", "")
     rules = {
-        f"Request Method must be GET. {ask.method} attempted": ask.method != "GET",
+        f"Request Method must be GET. {request.method} attempted": request.method != "GET",
         "API Version Invalid": asked.get("v") != "3",
         "Method Invalid": asked.get("method") not in METHODS,
         "Unknown or repeated parameter": {"v", "method", "id"} != asked.keys() | {"id"},

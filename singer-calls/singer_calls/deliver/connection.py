@@ -15,7 +15,7 @@ import httptools
 from multidict import CIMultiDict
 from typing_extensions import override
 
-from singer_calls.deliver.delivery import Answer
+from singer_calls.deliver.delivery import Response
 from singer_calls.http import faults
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ class Reply:
         framed = "Content-Length" in self._headers or "Transfer-Encoding" in self._headers
         self.complete = self.complete or (self._head_read and not framed)
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> Response | None:
         """The answer, whole or not; None when not even its status came."""
         if self._status is None:
             return None
         body, whole = _decoded(self._headers.get("Content-Encoding", ""), bytes(self._body))
-        return Answer(self._status, self._headers, body, whole=whole and self.complete)
+        return Response(self._status, self._headers, body, whole=whole and self.complete)
 
     # What llhttp calls
 

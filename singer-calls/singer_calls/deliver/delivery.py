@@ -75,7 +75,7 @@ def is_changed(known: bytes, new: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A vendor's answer.
 
     Attributes:

@@ -16,7 +16,7 @@ from singer_calls.deliver.identity import NOBODY, Account, Identity, origin_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from singer_calls.deliver.delivery import Answer, Delivery
+    from singer_calls.deliver.delivery import Delivery, Response
     from singer_calls.deliver.outcome import Outcome
 
 
@@ -100,5 +100,5 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def outcome(self, answer: Answer) -> Outcome:
+    def outcome(self, response: Response) -> Outcome:
         """What the vendor's answer says about the call."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from singer_calls.deliver.call import Call
-    from singer_calls.deliver.delivery import Answer, Delivery
+    from singer_calls.deliver.delivery import Delivery, Response
     from singer_calls.deliver.entries import Row
     from singer_calls.deliver.group_commit import GroupCommit
     from singer_calls.deliver.identity import Account
@@ -108,7 +108,7 @@ class Sender:
         options: SenderOptions,
         *,
         transport: Transport,
-        classify: Callable[[Answer], Outcome],
+        classify: Callable[[Response], Outcome],
         commit: GroupCommit,
         fail: Callable[[PluginError], None],
         clocks: tuple[Callable[[], float], Callable[[], float]],

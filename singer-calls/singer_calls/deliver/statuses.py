@@ -24,52 +24,52 @@ from singer_calls.http.retry_after import retry_after
 from singer_calls.http.statuses import Meaning, meaning
 
 if TYPE_CHECKING:
-    from singer_calls.deliver.delivery import Answer
+    from singer_calls.deliver.delivery import Response
 
 WORDS_LIMIT = 2000  # characters of a vendor's answer that are kept
 
-Row: TypeAlias = Outcome | Callable[["Answer", float], Outcome]
+Row: TypeAlias = Outcome | Callable[["Response", float], Outcome]
 Table: TypeAlias = Mapping[int, Row]
 
 
-def read(table: Table, answer: Answer, now: float) -> Outcome:
+def read(table: Table, response: Response, now: float) -> Outcome:
     """The outcome that a table gives an answer.
 
     Args:
         table: Rows by status; one that it lacks has the row of its meaning.
-        answer: The vendor's answer.
+        response: The vendor's answer.
         now: When it came, seconds since the epoch.
 
     Returns:
         The outcome; a rejection with the status and the vendor's words in it.
     """
-    row = table.get(answer.status) or _ROWS[meaning(answer.status)]
-    outcome = row if isinstance(row, Outcome) else row(answer, now)
+    row = table.get(response.status) or _ROWS[meaning(response.status)]
+    outcome = row if isinstance(row, Outcome) else row(response, now)
     if not isinstance(outcome, Rejected):
         return outcome
-    words = text_of(answer).strip()[:WORDS_LIMIT]
-    return replace(outcome, status=answer.status, words=words)
+    words = text_of(response).strip()[:WORDS_LIMIT]
+    return replace(outcome, status=response.status, words=words)
 
 
-def text_of(answer: Answer) -> str:
+def text_of(response: Response) -> str:
     """The body as text, by the charset that the answer declares, else UTF-8."""
     declared = Message()
-    declared["Content-Type"] = answer.headers.get("Content-Type", "")
+    declared["Content-Type"] = response.headers.get("Content-Type", "")
     charset = declared.get_content_charset("utf-8")
     try:
-        text = answer.body.decode(charset, errors="replace")
+        text = response.body.decode(charset, errors="replace")
     except (LookupError, ValueError):  # a charset that nobody knows, or one that is no text
-        text = answer.body.decode(errors="replace")
+        text = response.body.decode(errors="replace")
     return text.removeprefix("\ufeff")
 
 
-def _rate_limit(answer: Answer, now: float) -> Outcome:
-    wish = retry_after(answer.headers, now)
+def _rate_limit(response: Response, now: float) -> Outcome:
+    wish = retry_after(response.headers, now)
     return Retry(Meaning.RATE_LIMIT.value, after=wish, everyone=True)
 
 
-def _unavailable(answer: Answer, now: float) -> Outcome:
-    return Retry(Meaning.UNAVAILABLE.value, after=retry_after(answer.headers, now))
+def _unavailable(response: Response, now: float) -> Outcome:
+    return Retry(Meaning.UNAVAILABLE.value, after=retry_after(response.headers, now))
 
 
 _ROWS: Mapping[Meaning, Row] = {

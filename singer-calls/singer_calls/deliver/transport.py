@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from singer_calls.deliver.connection import Reply
-    from singer_calls.deliver.delivery import Answer, Delivery
+    from singer_calls.deliver.delivery import Delivery, Response
     from singer_calls.deliver.outcome import Outcome
 
 _FRESH = 4.0  # seconds; gateways that wait for a first request give up after 5 and more
@@ -112,12 +112,12 @@ class Transport:
         await self._connector.close()
         await asyncio.sleep(0)  # the loop closes the sockets
 
-    async def post(self, delivery: Delivery, classify: Callable[[Answer], Outcome]) -> Outcome:
+    async def post(self, delivery: Delivery, classify: Callable[[Response], Outcome]) -> Outcome:
         """Send one call, once. A redirect is an answer: nothing is posted along.
 
         Args:
             delivery: What to send.
-            classify: Reads the answer; of one whose body was cut, too (``Answer.whole``).
+            classify: Reads the answer; of one whose body was cut, too (``Response.whole``).
         """
         deadline = asyncio.get_running_loop().time() + self._timeout
         self._in_flight += 1
