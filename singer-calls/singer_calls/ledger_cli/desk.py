@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from singer_calls.deliver.entries import (
-    REJECTED,
-    SENDING,
-    UNKNOWN,
     LedgerError,
     Row,
 )
@@ -28,9 +24,21 @@ from singer_calls.deliver.sql_calls import Calls
 from singer_calls.deliver.sql_database import Database, now
 from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_store import format_of, open_engine, place_of, reading
-from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, FORMAT, RUNS, STANDING
-from singer_calls.deliver.transitions import LEFT, elsewhere, left
+from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, FORMAT, RUNS
+from singer_calls.deliver.transitions import elsewhere, left
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError, decided
+from singer_calls.ledger_cli.runs import Run
+from singer_calls.ledger_cli.waiting import (
+    Call,
+    Filter,
+    Place,
+    call_of,
+    conditions_of,
+    is_waiting,
+    name_of,
+    state_shown,
+    why_shown,
+)
 from singer_calls.text import shown
 
 if TYPE_CHECKING:
@@ -43,72 +51,6 @@ _LOST = "lost"
 _CHUNK = 500  # keys per statement
 _PAGE = 1000  # rows per statement
 
-Place = tuple[Account, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A row as people see it; times are UTC seconds since the epoch.
-
-    Attributes:
-        state: ``unknown`` also for a call that an ended run was sending.
-        run: Number of the run that wrote it.
-        released: Whether the next run may send it once more.
-    """
-
-    account: Account
-    key: str
-    state: str
-    run: int
-    attempt: int
-    moment: int | None
-    first_seen: int
-    updated: int
-    released: bool
-    reason: str
-    field: str | None
-    reference: str | None
-    file: str | None
-
-    @property
-    def why(self) -> str:
-        """Why it waits, with the parameter at fault."""
-        return f"{self.field}: {self.reason}" if self.field else self.reason
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which of the calls that wait.
-
-    Attributes:
-        state: ``rejected`` or ``unknown``, None for both.
-        account: Part of an account's name.
-        reason: Part of the reason or of the field's name.
-        since: UTC seconds: set aside then or later.
-        released: Only those that are to be sent again, or only the others.
-        whole: Whether account and reason are whole, not parts.
-    """
-
-    state: str | None = None
-    account: str | None = None
-    reason: str | None = None
-    since: int | None = None
-    released: bool | None = None
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run as people see it; ``counts`` by account, day and state."""
-
-    id: int
-    target: str
-    started: int
-    ended: int | None
-    how: str | None
-    node: str | None
-    counts: Mapping[str, Mapping[str, Mapping[str, int]]]
-
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -120,21 +62,6 @@ class Decided:
     attempt: int
     reference: str | None
     note: str | None
-
-
-def name_of(account: Account) -> str:
-    """An account for people, and as the counts of runs name it."""
-    return f"{account.vendor} {account.origin} {account.campaign}"
-
-
-def totals(runs: Iterable[Run]) -> dict[str, dict[str, Counter[str]]]:
-    """The counts of runs by account, day and name."""
-    found: dict[str, dict[str, Counter[str]]] = {}
-    for run in runs:
-        for account, by_day in run.counts.items():
-            for day, counts in by_day.items():
-                found.setdefault(account, {}).setdefault(day, Counter()).update(counts)
-    return found
 
 
 class Desk:
@@ -235,13 +162,13 @@ class Desk:
         while left_ > 0:
             with self.reading() as connection:
                 accounts = self.accounts(connection)
-                conditions = list(_conditions(wanted or Filter(), accounts))
+                conditions = list(conditions_of(wanted or Filter(), accounts))
                 if last is not None:
                     conditions.append(place > last)
                 query = sa.select(CALLS).where(*conditions).order_by(*place.clauses)
                 rows = connection.execute(query.limit(min(left_, _PAGE))).all()
             for row in rows:
-                yield _call(row, accounts)
+                yield call_of(row, accounts)
             if len(rows) < _PAGE:
                 return
             last = (rows[-1].updated, rows[-1].key, rows[-1].account)
@@ -249,11 +176,11 @@ class Desk:
 
     def groups(self) -> list[tuple[str, str, Account, int, int]]:
         """What waits by state, reason and account: with how many, and the oldest."""
-        state, why = _state(), _why()
+        state, why = state_shown(), why_shown()
         count = sa.func.count()
         query = (
             sa.select(state, why, CALLS.c.account, count, sa.func.min(CALLS.c.updated))
-            .where(_waits())
+            .where(is_waiting())
             .group_by(state, why, CALLS.c.account)
             .order_by(count.desc())
         )
@@ -276,7 +203,7 @@ class Desk:
             for start in range(0, len(keys), _CHUNK):
                 query = sa.select(CALLS).where(CALLS.c.key.in_(keys[start : start + _CHUNK]))
                 ordered = query.order_by(CALLS.c.key, CALLS.c.account)
-                calls += [_call(row, accounts, open_) for row in connection.execute(ordered)]
+                calls += [call_of(row, accounts, open_) for row in connection.execute(ordered)]
         return [call for call in calls if account is None or account in name_of(call.account)]
 
     def one_each(self, keys: Sequence[str], account: str | None = None) -> list[Call]:
@@ -404,70 +331,6 @@ class Desk:
 def _open_runs(connection: Connection) -> set[int]:
     """Numbers of runs that are open."""
     return set(connection.execute(sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None))).scalars())
-
-
-def _abandoned() -> sa.ColumnElement[bool]:
-    open_ = sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None))
-    return (CALLS.c.state == SENDING) & CALLS.c.run.not_in(open_)
-
-
-def _waits() -> sa.ColumnElement[bool]:
-    return STANDING & (CALLS.c.state.in_([REJECTED, UNKNOWN]) | _abandoned())
-
-
-def _state() -> sa.ColumnElement[str]:
-    return sa.case((CALLS.c.state == SENDING, UNKNOWN), else_=CALLS.c.state).label("state")
-
-
-def _why() -> sa.ColumnElement[str]:
-    reason = sa.case((CALLS.c.state == SENDING, LEFT), else_=sa.func.coalesce(CALLS.c.reason, ""))
-    field = sa.case((CALLS.c.field.is_not(None), CALLS.c.field + ": "), else_="")
-    return (field + reason).label("why")
-
-
-def _conditions(
-    wanted: Filter, accounts: Mapping[int, Account]
-) -> Iterator[sa.ColumnElement[bool]]:
-    yield _waits()
-    if wanted.state is not None:
-        yield _state() == wanted.state
-    if wanted.account is not None:
-        names = {id_: name_of(one) for id_, one in accounts.items()}
-        yield CALLS.c.account.in_(
-            [
-                id_
-                for id_, name in names.items()
-                if name == wanted.account or (not wanted.whole and wanted.account in name)
-            ]
-        )
-    if wanted.reason is not None:
-        why = _why()
-        yield (
-            why == wanted.reason if wanted.whole else why.icontains(wanted.reason, autoescape=True)
-        )
-    if wanted.since is not None:
-        yield CALLS.c.updated >= wanted.since
-    if wanted.released is not None:
-        yield CALLS.c.released.is_(wanted.released)
-
-
-def _call(row: Any, accounts: Mapping[int, Account], open_: set[int] | None = None) -> Call:  # noqa: ANN401 - a result's row
-    was_left = row.state == SENDING and (open_ is None or row.run not in open_)
-    return Call(
-        accounts[row.account],
-        row.key,
-        UNKNOWN if was_left else row.state,
-        row.run,
-        row.attempt,
-        row.moment,
-        row.first_seen,
-        row.updated,
-        row.released,
-        LEFT if was_left else row.reason or "",
-        row.field,
-        row.reference,
-        row.file,
-    )
 
 
 def _end_gone(connection: Connection, calls: Calls) -> None:

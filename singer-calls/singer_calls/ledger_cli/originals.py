@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from singer_calls.ledger_cli.desk import Call, Place
+    from singer_calls.ledger_cli.waiting import Call, Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,14 @@ from singer_calls.deliver.identity import Account
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli import originals
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
-from singer_calls.ledger_cli.desk import Call, Desk, Filter, Place, Run, name_of, totals
 from singer_calls.ledger_cli.render import cells_of, time_
+from singer_calls.ledger_cli.runs import Run, totals
+from singer_calls.ledger_cli.waiting import Call, Filter, Place, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+    from singer_calls.ledger_cli.desk import Desk
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -18,7 +18,7 @@ from singer_calls.deliver.entries import iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from singer_calls.ledger_cli.desk import Call
+    from singer_calls.ledger_cli.waiting import Call
 
 Cells = dict[str, Any]
 

@@ -25,8 +25,8 @@ from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, RUNS
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RECORD, RefusedError
-from singer_calls.ledger_cli.desk import name_of
 from singer_calls.ledger_cli.originals import Line, files_in, lines_of
+from singer_calls.ledger_cli.waiting import name_of
 from singer_calls.text import shown
 
 if TYPE_CHECKING:

@@ -1,0 +1,96 @@
+"""What the commands share: the ledger they work on, how they end, and options."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from singer_calls.deliver.entries import REJECTED, UNKNOWN
+from singer_calls.errors import PluginError
+from singer_calls.ledger_cli.decisions import RefusedError
+from singer_calls.ledger_cli.desk import Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FAILED, REFUSED, WAITS = 1, 3, 4  # exit codes, see main.py
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What a command works on."""
+
+    url: str
+    folder: Path
+    argument: str
+
+    def desk(self) -> Desk:
+        """The ledger, open until the command ends."""
+        desk = Desk(self.url)
+        click.get_current_context().call_on_close(desk.close)
+        return desk
+
+
+def in_sentences(command: Callable[..., None]) -> Callable[..., None]:
+    """An error is one sentence and an exit code."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        try:
+            command(*arguments, **options)
+        except RefusedError as error:
+            _end(f"{error}. Nothing was changed.", REFUSED)
+        except PluginError as error:
+            _end(f"{str(error).rstrip('.')}.", FAILED)
+        except BrokenPipeError:  # whoever read it has seen enough
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(FAILED)
+
+    return run
+
+
+def _end(sentence: str, code: int) -> None:
+    click.echo(f"call-ledger: {sentence}", err=True)
+    sys.exit(code)
+
+
+def a_date(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """A day or a moment as UTC seconds, for an option."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("give a date such as 2026-01-31 (UTC)") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def call_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say which of the calls that wait."""
+    for option in (
+        click.option("--since", callback=a_date, help="Set aside on that day or later (UTC)."),
+        click.option("--reason", help="Part of the reason or of the parameter at fault."),
+        click.option("--account", help="Part of an account's name: vendor origin campaign."),
+        click.option("--state", type=click.Choice([REJECTED, UNKNOWN]), help="Only these."),
+    ):
+        command = option(command)
+    return command
+
+
+def whoami() -> str:
+    """Who sits here: user and host."""
+    try:
+        return f"{getpass.getuser()}@{platform.node()}"
+    except (KeyError, OSError):  # no such user, as in a container
+        return f"uid {os.getuid()}@{platform.node()}" if hasattr(os, "getuid") else platform.node()
