@@ -26,7 +26,7 @@ from call_sandbox.vendors.iovox import Iovox
 from call_sandbox.vendors.iovox_recordings import IovoxRecordings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
 VENDORS: tuple[type[Vendor], ...] = (
@@ -46,10 +46,11 @@ def new_state(
     days: int = 60,
     journal: IO[str] | None = None,
     switches: Mapping[str, Mapping[str, Any]] | None = None,
+    vendors: Iterable[type[Vendor]] = VENDORS,
 ) -> State:
     """A sandbox before its first request; arguments as of `Sandbox`."""
     world = World(seed, Calls(seed, calls, now, days), now)
-    state = State(world, [vendor(world) for vendor in VENDORS], Journal(journal), Faults(seed))
+    state = State(world, [vendor(world) for vendor in vendors], Journal(journal), Faults(seed))
     state.set_switches(switches or {})
     return state
 
@@ -77,12 +78,13 @@ def new_app(state: State, recordings: Path | None = None) -> web.Application:
 
 async def _fetching(state: State, _: web.Application) -> AsyncIterator[None]:
     """Let the vendor that fetches recordings do so while the application runs."""
-    vendor = next(one for one in state.vendors.values() if isinstance(one, InvocaRecordings))
-    task = asyncio.create_task(vendor.serve(state.journal))
+    fetching = [one for one in state.vendors.values() if isinstance(one, InvocaRecordings)]
+    tasks = [asyncio.create_task(vendor.serve(state.journal)) for vendor in fetching]
     yield
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _route(state: State, vendor: Vendor, handler: Handler) -> Any:  # noqa: ANN401

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
 
-from call_sandbox.app import new_app, new_state
+from call_sandbox.app import VENDORS, new_app, new_state
 from call_sandbox.calls import DEFAULT_NOW
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from call_sandbox.state import State
+    from call_sandbox.vendor import Vendor
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Sandbox:
         switches: Vendor -> switch -> value.
         port: 0 takes any free one.
         recordings: A folder whose files are served below `/recordings/`.
+        vendors: Who is served: the table's, or a plugin author's own.
     """
 
     def __init__(
@@ -64,9 +66,16 @@ class Sandbox:
         switches: Mapping[str, Mapping[str, Any]] | None = None,
         port: int = 0,
         recordings: Path | None = None,
+        vendors: Iterable[type[Vendor]] = VENDORS,
     ) -> None:
         self.state = new_state(
-            calls=calls, seed=seed, now=now, days=days, journal=journal, switches=switches
+            calls=calls,
+            seed=seed,
+            now=now,
+            days=days,
+            journal=journal,
+            switches=switches,
+            vendors=vendors,
         )
         self.port = port
         self._recordings = recordings

@@ -119,6 +119,7 @@ class LiveDelivery:
                 target=self._target.name,
                 max_in_flight=config["max_in_flight"],
                 requests_per_minute=config.get("requests_per_minute"),
+                requests_per_second=config.get("requests_per_second"),
                 retry=RetryPolicy(
                     max_tries=config["backoff_max_tries"],
                     retry_after_max=config["retry_after_max"],

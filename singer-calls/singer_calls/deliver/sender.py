@@ -73,6 +73,7 @@ class SenderOptions:
         target: The plugin's name.
         max_in_flight: Requests side by side.
         requests_per_minute: Never more over any 60 seconds; None for no limit.
+        requests_per_second: Likewise over any second.
         retry: How often and how long.
         policy: What may be sent again.
         same_key: Whether one key in two campaigns is two calls, see ``Destination``.
@@ -89,6 +90,7 @@ class SenderOptions:
     same_key: bool = True
     fresh: bool = False
     remembers: bool = False
+    requests_per_second: int | None = None
 
 
 class Sender:
@@ -119,7 +121,9 @@ class Sender:
         self._commit = commit
         self._fail = fail
         self._clocks = clocks
-        self._limiter = RateLimiter(options.requests_per_minute, clock=clocks[0])
+        self._limiter = RateLimiter(
+            options.requests_per_minute, options.requests_per_second, clock=clocks[0]
+        )
         self._turns = Turns()
         self._campaigns: dict[Account, Rejected] = {}
         self._memory = _Memory()

@@ -14,6 +14,8 @@ A tap is four small modules on these names:
                      ``get(url, params, read=...)`` for any other ``Body``. Retries, Retry-After,
                      proxy, certificates and the rate limit are done here; ``Client.from_config``
                      takes the settings.
+    read_pages       the records of an answer in pages, each an object around its list; with
+                     ``next_link``, ``cursor`` or ``page_number`` as the way to the next one.
     iterate_array    the elements of a JSON array, decoded as its text arrives.
     Spill            records kept in order in bounded memory.
     conform          a raw object as a record, by a table of fields; with ``text``, ``integer``,
@@ -43,6 +45,7 @@ from singer_calls.extract.errors import (
     UnansweredError,
 )
 from singer_calls.extract.json_array import Record, Spill, iterate_array
+from singer_calls.extract.pages import cursor, next_link, page_number, read_pages
 from singer_calls.extract.records import SchemaDrift, conform, conform_part, integer, text, usable
 from singer_calls.extract.seen import Seen
 from singer_calls.extract.tap import CallTap
@@ -66,9 +69,13 @@ __all__ = [
     "WindowedStream",
     "conform",
     "conform_part",
+    "cursor",
     "cut",
     "integer",
     "iterate_array",
+    "next_link",
+    "page_number",
+    "read_pages",
     "text",
     "usable",
 ]

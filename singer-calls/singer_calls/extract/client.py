@@ -88,6 +88,7 @@ class Client:
             body.
         policy: How often and how long a request is tried.
         requests_per_minute: Never exceeded, None for no limit.
+        requests_per_second: Likewise.
         limiter: In its place that of another client of the same vendor, to share it.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
@@ -109,6 +110,7 @@ class Client:
         timeout: float = 30,
         policy: RetryPolicy | None = None,
         requests_per_minute: int | None = None,
+        requests_per_second: int | None = None,
         limiter: BlockingRateLimiter | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -119,7 +121,9 @@ class Client:
         self.timeout = timeout
         self.policy = policy or RetryPolicy()
         self._credential = credential
-        self.limiter = limiter or BlockingRateLimiter(requests_per_minute, clock=clock, sleep=sleep)
+        self.limiter = limiter or BlockingRateLimiter(
+            requests_per_minute, requests_per_second, clock=clock, sleep=sleep
+        )
         self._pause = SharedPause(self.policy)
         self._pausing = threading.Lock()
         self._clock = clock
@@ -154,6 +158,7 @@ class Client:
                 uniform=random.uniform,
             ),
             requests_per_minute=config.get("requests_per_minute"),
+            requests_per_second=config.get("requests_per_second"),
             **edges,
         )
 
@@ -194,13 +199,21 @@ class Client:
             return Spill(usable(found, convert(answer), answer, where)), answer
 
         records, answer = self.get(url, params, read=read, divisible=divisible)
+        self.tell(drift, answer)
+        return records
+
+    def tell(self, drift: SchemaDrift, answer: SchemaDrift) -> None:
+        """Add what one answer showed.
+
+        Raises:
+            PluginError: All answers together hold more that is no call than calls.
+        """
         drift.add(answer)
         if drift.hopeless:
             raise PluginError(
                 f"{self.vendor} sends more elements that are no usable calls than calls "
                 f"({drift.unusable[-1]}): see whether this version of the plugin still fits it."
             )
-        return records
 
     def get(
         self,

@@ -2,8 +2,8 @@
 
 A permit comes back 60 seconds after its request has *ended*: the vendor saw that request before
 its end and sees the next one after its start, so no delay on the way can squeeze more into one
-minute of the vendor's. ``SlidingWindow`` decides; the two limiters only wait, one in threads and
-one in a loop.
+minute of the vendor's. The same goes for one second, where a vendor counts those.
+``SlidingWindow`` decides; the two limiters only wait, one in threads and one in a loop.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-WINDOW = 60.0  # seconds
+MINUTE, SECOND = 60.0, 1.0
 
 
 class SlidingWindow:
     """Permits that are out, and when those that came back may be used again. Pure.
 
     Args:
-        per_minute: Permits, None for no limit.
+        per_minute: Permits over any 60 seconds, None for no limit.
+        per_second: Permits over any second, None for no limit.
     """
 
-    def __init__(self, per_minute: int | None) -> None:
-        self._permits = math.inf if per_minute is None else per_minute
+    def __init__(self, per_minute: int | None, per_second: int | None = None) -> None:
+        limits = ((MINUTE, per_minute), (SECOND, per_second))
+        self._limits = [(span, most) for span, most in limits if most is not None]
+        self._longest = max((span for span, _ in self._limits), default=0.0)
         self._out = 0
         self._ended: deque[float] = deque()
 
@@ -44,17 +47,25 @@ class SlidingWindow:
             0.0 if it was taken; else the seconds until one may be free, infinity while each is
             held by a request under way.
         """
-        while self._ended and self._ended[0] + WINDOW <= now:
+        while self._ended and self._ended[0] + self._longest <= now:
             self._ended.popleft()
-        if self._out + len(self._ended) < self._permits:
-            self._out += 1
+        wait = max((self._wait(span, most, now) for span, most in self._limits), default=0.0)
+        self._out += not wait
+        return wait
+
+    def _wait(self, span: float, most: int, now: float) -> float:
+        """How long until one limit lets one more through."""
+        free = most - self._out
+        if free <= 0:
+            return math.inf
+        if len(self._ended) < free:
             return 0.0
-        return self._ended[0] + WINDOW - now if self._ended else math.inf
+        return max(0.0, self._ended[-free] + span - now)
 
     def end(self, now: float) -> None:
         """The request of a permit has ended."""
         self._out -= 1
-        if self._permits < math.inf:
+        if self._limits:
             self._ended.append(now)
 
 
@@ -63,6 +74,7 @@ class RateLimiter:
 
     Args:
         per_minute: Requests over any 60 seconds, None for no limit.
+        per_second: Requests over any second, None for no limit.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
     """
@@ -70,11 +82,12 @@ class RateLimiter:
     def __init__(
         self,
         per_minute: int | None,
+        per_second: int | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._window = SlidingWindow(per_minute)
+        self._window = SlidingWindow(per_minute, per_second)
         self._clock = clock
         self._sleep = sleep
         self._turn = asyncio.Lock()
@@ -102,6 +115,7 @@ class BlockingRateLimiter:
 
     Args:
         per_minute: Requests over any 60 seconds, None for no limit.
+        per_second: Requests over any second, None for no limit.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
     """
@@ -109,11 +123,12 @@ class BlockingRateLimiter:
     def __init__(
         self,
         per_minute: int | None,
+        per_second: int | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._window = SlidingWindow(per_minute)
+        self._window = SlidingWindow(per_minute, per_second)
         self._clock = clock
         self._sleep = sleep
         self._turn = threading.Lock()
