@@ -32,13 +32,14 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from singer_calls.deliver.dead_letters_bucket import Bucket, is_bucket, new_name
+from singer_calls.deliver.dead_letters_files import files_at
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.messages import decode, encode
 from singer_calls.deliver.outcome import Outcome, Rejected, Unknown
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 MARK = "set_aside"
 WORDS_LIMIT = 2048  # characters of the vendor's own words
@@ -431,21 +432,12 @@ def signs_of_earlier_runs(place: str, target: str, origin: str) -> str:
     Raises:
         PluginError: It is a bucket, and can't be read.
     """
-    for name, lines in _earlier_files(place):
-        with contextlib.suppress(OSError, ValueError):
+    files = files_at(place)
+    for name in files.names():
+        with contextlib.suppress(OSError, ValueError), files.open(name) as lines:
             for line in lines:
                 mark = decode(line).get(MARK) or {}
                 account = mark.get("account") or {}
                 if mark.get("target") == target and account.get("origin") == origin:
                     return f"{name} is of a run that delivered to {origin}"
     return ""
-
-
-def _earlier_files(place: str) -> Iterator[tuple[str, Iterable[bytes]]]:
-    if is_bucket(place):
-        for name, content in Bucket(place).read(".singer.jsonl"):
-            yield name, content.splitlines()
-        return
-    for path in sorted(Path(place).glob("*.singer.jsonl")):
-        with contextlib.suppress(OSError), path.open("rb") as lines:
-            yield path.name, lines

@@ -10,13 +10,10 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from singer_calls.errors import PluginError, SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SCHEMES = ("s3", "az", "gs")
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
@@ -49,11 +46,12 @@ class Bucket:
                 "Setting rejected_path names a bucket, which needs a library: install the extra, "
                 "as in singer-calls[recordings]."
             )
-        from obstore.exceptions import BaseError  # noqa: PLC0415 - an extra
+        from obstore.exceptions import BaseError, NotFoundError  # noqa: PLC0415 - an extra
         from obstore.store import from_url  # noqa: PLC0415
 
         self.url = url.rstrip("/")
         self._refusals = (BaseError, OSError, ValueError)
+        self._missing = (NotFoundError, FileNotFoundError)
         try:
             self._objects = from_url(self.url, retry_config=_RETRIES)
         except self._refusals as error:
@@ -70,19 +68,42 @@ class Bucket:
         except self._refusals as error:
             raise self._refused("written", error) from None
 
-    def read(self, ending: str) -> Iterator[tuple[str, bytes]]:
-        """The objects whose names end so: name and content.
+    def names(self, ending: str) -> list[str]:
+        """The objects whose names end so, in order.
 
         Raises:
-            PluginError: The store doesn't give them.
+            PluginError: The store doesn't tell.
         """
         try:
             found = [meta["path"] for page in self._objects.list() for meta in page]
-            for path in sorted(found):
-                if path.endswith(ending):
-                    yield path, bytes(self._objects.get(path).bytes())
         except self._refusals as error:
             raise self._refused("read", error) from None
+        return sorted(path for path in found if path.endswith(ending) and "/" not in path)
+
+    def get(self, name: str) -> bytes:
+        """The content of an object.
+
+        Raises:
+            FileNotFoundError: There is none of that name.
+            PluginError: The store doesn't give it.
+        """
+        try:
+            return bytes(self._objects.get(name).bytes())
+        except self._missing:
+            raise FileNotFoundError(name) from None
+        except self._refusals as error:
+            raise self._refused("read", error) from None
+
+    def delete(self, name: str) -> None:
+        """Delete an object.
+
+        Raises:
+            PluginError: The store doesn't.
+        """
+        try:
+            self._objects.delete(name)
+        except self._refusals as error:
+            raise self._refused("changed", error) from None
 
     @staticmethod
     def _refused(what: str, error: Exception) -> PluginError:

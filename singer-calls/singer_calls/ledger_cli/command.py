@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from singer_calls.deliver.dead_letters_files import files_at
 from singer_calls.deliver.entries import REJECTED, UNKNOWN
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RefusedError
@@ -21,7 +22,8 @@ from singer_calls.ledger_cli.desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from singer_calls.deliver.dead_letters_files import Files
 
 FAILED, REFUSED, WAITS = 1, 3, 4  # exit codes, see main.py
 
@@ -31,7 +33,7 @@ class Where:
     """What a command works on."""
 
     url: str
-    folder: Path
+    rejected_path: str
     argument: str
 
     def desk(self) -> Desk:
@@ -39,6 +41,11 @@ class Where:
         desk = Desk(self.url)
         click.get_current_context().call_on_close(desk.close)
         return desk
+
+    @property
+    def files(self) -> Files:
+        """The files of calls set aside."""
+        return files_at(self.rejected_path)
 
 
 def in_sentences(command: Callable[..., None]) -> Callable[..., None]:

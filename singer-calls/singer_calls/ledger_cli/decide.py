@@ -114,18 +114,19 @@ def replay(place: Where, keys: tuple[str, ...], released: bool, **filters: Any) 
 
 
 def _write(place: Where, calls: list[Call]) -> None:
-    kept = originals.find(place.folder, calls)
+    files = place.files
+    kept = originals.find(files, calls)
     targets = sorted({original.target for original in kept.values()})
     if len(targets) > 1:
         names = " and ".join(map(escaped, targets))
         raise RefusedError(f"These calls are of {names}: choose one with --account")
     out = sys.stdout.buffer
-    for line in originals.stream_of(kept.values()):
+    for line in originals.stream_of(files, kept.values()):
         out.write(line)
     out.flush()
     click.echo(f"{many(len(kept), 'call')} written.", err=True)
     if missing := len(calls) - len(kept):
         raise PluginError(
-            f"The originals of {missing} calls are not in {place.folder}: bring their files back, "
+            f"The originals of {missing} calls are not in {files}: bring their files back, "
             "or let the tap read that period again"
         )

@@ -46,7 +46,7 @@ def forget(
     are those whose file is named by the call's id, with or without its prefix.
     """
     store = _store(recordings_url, recordings_storage)
-    rows, removed = upkeep.forget(place.desk(), place.folder, keys, account)
+    rows, removed = upkeep.forget(place.desk(), place.files, keys, account)
     click.echo(f"{many(rows, 'call')} forgotten, {many(removed, 'original')} removed.", err=True)
     if store is not None:
         paths = store.named({name for key in keys for name in (key, key.rpartition(":")[2])})
@@ -80,7 +80,7 @@ def prune(place: Where, before: int, account: str | None, force: bool) -> None:
     """Forget delivered and closed calls of before a day; no new call from before it is sent."""
     if not force and before > time.time() - _YOUNG:
         raise RefusedError("A tap may still read the last 90 days again: --force if none does")
-    pruned = upkeep.prune(place.desk(), place.folder, before, account)
+    pruned = upkeep.prune(place.desk(), place.files, before, account)
     click.echo(
         f"{many(pruned.rows, 'call')} forgotten. No new call of before {iso(before)} is sent."
     )

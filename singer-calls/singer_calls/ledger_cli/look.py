@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from singer_calls.deliver.entries import iso
+from singer_calls.deliver.messages import encode
 from singer_calls.ledger_cli import originals
 from singer_calls.ledger_cli.command import WAITS, Where, call_filters, in_sentences
 from singer_calls.ledger_cli.decisions import RefusedError
@@ -118,15 +119,16 @@ def show(place: Where, keys: tuple[str, ...], account: str | None, original: boo
     desk = place.desk()
     calls = desk.under(keys, account)
     unknown = set(keys) - {call.key for call in calls}
-    found = originals.find(place.folder, calls)
+    files = place.files
+    found = originals.find(files, calls)
     for call in calls:
         for name, value in facts(desk, call):
             click.echo(f"{name:<12}{escaped(str(value))}")
         kept = found.get((call.account, call.key))
         if call.file and kept is None:
-            click.echo(f"{'original':<12}not found in {escaped(str(place.folder))}")
+            click.echo(f"{'original':<12}not found in {escaped(str(files))}")
         elif original and kept is not None:
-            click.echo(f"{'original':<12}{originals.shown_original(kept)}")
+            click.echo(f"{'original':<12}{encode(originals.record_of(files, kept))}")
         click.echo()
     if unknown:
         raise RefusedError(f"The ledger knows no call {', '.join(map(shown, sorted(unknown)))}")

@@ -21,7 +21,7 @@ from singer_calls.ledger_cli.place import place
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, help=__doc__)
 @click.option("--ledger-url", help="SQLAlchemy URL of the ledger; else LEDGER_URL.")
-@click.option("--rejected-path", help="Folder of the files of calls set aside; else REJECTED_PATH.")
+@click.option("--rejected-path", help="Folder or bucket of calls set aside; else REJECTED_PATH.")
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -40,7 +40,7 @@ def cli(
 
     @in_sentences
     def find() -> None:
-        url, folder = place(
+        url, kept = place(
             ledger_url=ledger_url,
             rejected_path=rejected_path,
             config=config,
@@ -48,7 +48,7 @@ def cli(
             environ=os.environ,
         )
         named = f" --config {config}" if config else f" --target {target}" if target else ""
-        context.obj = Where(url, folder, named)
+        context.obj = Where(url, kept, named)
 
     find()
 
@@ -62,7 +62,7 @@ def page(place: Where, port: int, who: str) -> None:
     """The same as a page, for this machine alone; until Ctrl-C."""
     from singer_calls.ledger_cli.page import serve  # noqa: PLC0415 - slow to import
 
-    serve(place.desk(), place.folder, port, who)
+    serve(place.desk(), place.files, port, who)
 
 
 for command in (status, list_, show, resolve, replay, prune, forget, copy, page):

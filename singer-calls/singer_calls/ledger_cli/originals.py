@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.dead_letters import MARK, SourceRecord
 from singer_calls.deliver.identity import Account
-from singer_calls.deliver.messages import decode, encode
+from singer_calls.deliver.messages import decode
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
+    from singer_calls.deliver.dead_letters_files import Files
     from singer_calls.ledger_cli.waiting import Call, Place
 
 
@@ -27,30 +28,16 @@ class Original:
     """A call as the tap sent it, as it lies in a file.
 
     Attributes:
-        path: The file.
+        file: The file's name.
         target: The plugin that set it aside.
         schema: The SCHEMA message before it.
         offset: Where its line begins, bytes.
     """
 
-    path: Path
+    file: str
     target: str
     schema: bytes
     offset: int
-
-    @property
-    def line(self) -> bytes:
-        """The RECORD message with its mark."""
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            return file.readline()
-
-    @property
-    def message(self) -> dict[str, Any]:
-        """The RECORD message without the mark."""
-        message: dict[str, Any] = decode(self.line)
-        message.pop(MARK, None)
-        return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +62,17 @@ class Line:
     record: dict[str, Any] | None = None
 
 
-def lines_of(path: Path, *, records: bool = True) -> Iterator[Line]:
+def lines_of(files: Files, name: str, *, records: bool = True) -> Iterator[Line]:
     """The lines of a file; one that can't be read is a text and no more.
 
     Args:
-        path: The file.
+        files: Those of ``rejected_path``.
+        name: Of the file.
         records: Whether records are to be known by their own names too, which costs a hash each.
     """
     schemas: dict[str, tuple[bytes, dict[str, Any]]] = {}
     offset = 0
-    with path.open("rb") as file:
+    with files.open(name) as file:
         for text in file:
             line = Line(offset, text)
             with suppress(ValueError, KeyError, TypeError, AttributeError):
@@ -116,16 +104,11 @@ def _places(mark: dict[str, Any], source: SourceRecord, *, records: bool) -> Ite
         yield Account(RECORD, str(mark["target"]), ""), source.name
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The files of a folder, the oldest first."""
-    return sorted(folder.glob("*.singer.jsonl"))
-
-
-def find(folder: Path, calls: Iterable[Call]) -> dict[Place, Original]:
+def find(files: Files, calls: Iterable[Call]) -> dict[Place, Original]:
     """The newest original of each of these calls, as far as their files are there.
 
     Args:
-        folder: ``rejected_path``.
+        files: Those of ``rejected_path``.
         calls: Calls whose rows name a file.
 
     Raises:
@@ -137,37 +120,41 @@ def find(folder: Path, calls: Iterable[Call]) -> dict[Place, Original]:
             by_file.setdefault(call.file, set()).add((call.account, call.key))
     found: dict[Place, Original] = {}
     for name, wanted in sorted(by_file.items()):
-        path = folder / name
-        if path.name != name or not path.is_file():
-            continue
         records = any(account.vendor == RECORD for account, _ in wanted)
         try:
-            for line in lines_of(path, records=records):
+            for line in lines_of(files, name, records=records):
                 for place in line.places:
                     if place in wanted and line.mark is not None:
                         target = str(line.mark.get("target"))
-                        found[place] = Original(path, target, line.schema, line.offset)
+                        found[place] = Original(name, target, line.schema, line.offset)
+        except FileNotFoundError:
+            continue
         except OSError as error:
             raise PluginError(f"A file in rejected_path can't be read: {error.strerror}") from error
     return found
 
 
-def stream_of(originals: Iterable[Original]) -> Iterator[bytes]:
+def stream_of(files: Files, originals: Iterable[Original]) -> Iterator[bytes]:
     """These calls as one Singer stream, in the order of the files.
 
     Yields:
         Lines.
     """
-    ordered = sorted(set(originals), key=lambda one: (one.path, one.offset))
+    ordered = sorted(set(originals), key=lambda one: (one.file, one.offset))
     said: dict[str, bytes] = {}
-    for original in ordered:
-        stream = decode(original.schema)["stream"]
-        if said.get(stream) != original.schema:
-            said[stream] = original.schema
-            yield original.schema
-        yield original.line
+    for name, group in groupby(ordered, key=lambda one: one.file):
+        with files.open(name) as file:
+            for original in group:
+                stream = decode(original.schema)["stream"]
+                if said.get(stream) != original.schema:
+                    said[stream] = original.schema
+                    yield original.schema
+                file.seek(original.offset)
+                yield file.readline()
 
 
-def shown_original(original: Original) -> str:
-    """The record for a person, on one line."""
-    return encode(original.message["record"])
+def record_of(files: Files, original: Original) -> dict[str, Any]:
+    """The record as the tap sent it."""
+    _schema, line = stream_of(files, [original])
+    record: dict[str, Any] = decode(line)["record"]
+    return record

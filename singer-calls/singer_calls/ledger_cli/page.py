@@ -31,6 +31,7 @@ from singer_calls.ledger_cli.waiting import Call, Filter, Place, name_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+    from singer_calls.deliver.dead_letters_files import Files
     from singer_calls.ledger_cli.desk import Desk
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -59,13 +60,13 @@ class Page:
 
     Args:
         desk: The ledger.
-        folder: Where originals are.
+        files: Where originals are.
         who: Whose decisions these are.
     """
 
-    def __init__(self, desk: Desk, folder: Path, who: str) -> None:
+    def __init__(self, desk: Desk, files: Files, who: str) -> None:
         self._desk = desk
-        self._folder = folder
+        self._files = files
         self._who = who
         self._session = secrets.token_urlsafe(32)
         self._csrf = secrets.token_urlsafe(32)
@@ -193,11 +194,11 @@ class Page:
     async def _original(self, request: web.Request) -> web.Response:
         def read() -> dict[str, Any]:
             calls = self._desk.one_each([request.query.get("key", "")], request.query["account"])
-            kept = originals.find(self._folder, calls)
+            kept = originals.find(self._files, calls)
             if not kept:
-                raise RefusedError("Its original is not in the folder of files")
+                raise RefusedError("Its original is not among the files of rejected_path")
             [original] = kept.values()
-            masked: dict[str, Any] = _masked(original.message["record"])
+            masked: dict[str, Any] = _masked(originals.record_of(self._files, original))
             return masked
 
         if "account" not in request.query:
@@ -270,14 +271,14 @@ def _masked(value: Any) -> Any:  # noqa: ANN401 - JSON
     return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", str(value)))
 
 
-def serve(desk: Desk, folder: Path, port: int, who: str) -> None:
+def serve(desk: Desk, files: Files, port: int, who: str) -> None:
     """Serve the page on loopback until it is interrupted; its address goes to standard output.
 
     Raises:
         PluginError: The port can't be had.
     """
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(Page(desk, folder, who), port))
+        asyncio.run(_serve(Page(desk, files, who), port))
 
 
 async def _serve(page: Page, port: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singer_calls.deliver.dead_letters_bucket import is_bucket
 from singer_calls.deliver.entries import LedgerError
 from singer_calls.deliver.ledger_place import PROJECT, anchored
 from singer_calls.deliver.messages import decode
@@ -22,8 +23,8 @@ def place(
     config: Path | None,
     target: str | None,
     environ: Mapping[str, str],
-) -> tuple[str, Path]:
-    """The ledger's URL, absolute, and the folder of files.
+) -> tuple[str, str]:
+    """The ledger's URL, absolute, and the place of files: a folder, or a bucket's URL.
 
     The first that says something counts: the options, a target's configuration file, the target's
     variables (``TARGET_NAME_LEDGER_URL``, as Meltano sets them), ``LEDGER_URL`` and
@@ -49,8 +50,8 @@ def place(
         )
     files = [config] if config else []
     anchor = anchored(url, environment=environ, config_files=files, working=Path.cwd())
-    folder = Path(first(rejected_path, "rejected_path", REJECTED_PATH) or REJECTED_PATH)
-    return anchor, Path(environ.get(PROJECT, "")) / folder
+    kept = first(rejected_path, "rejected_path", REJECTED_PATH) or REJECTED_PATH
+    return anchor, kept if is_bucket(kept) else str(Path(environ.get(PROJECT, "")) / kept)
 
 
 def _settings(config: Path | None) -> dict[str, Any]:

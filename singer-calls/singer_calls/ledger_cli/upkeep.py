@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -25,16 +24,16 @@ from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, RUNS
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RECORD, RefusedError
-from singer_calls.ledger_cli.originals import Line, files_in, lines_of
+from singer_calls.ledger_cli.originals import Line, lines_of
 from singer_calls.ledger_cli.waiting import name_of
 from singer_calls.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from sqlalchemy.engine import Connection
 
+    from singer_calls.deliver.dead_letters_files import Files
     from singer_calls.ledger_cli.desk import Desk
 
 MARGIN = 14 * 60 * 60  # seconds: as far as a corrected time zone moves a call
@@ -46,14 +45,14 @@ _FORGOTTEN = "forgotten by a person's decision"
 # Files
 
 
-def _rewrite(path: Path, keep: Callable[[Line], bool], *, records: bool) -> int:
+def _rewrite(files: Files, name: str, keep: Callable[[Line], bool], *, records: bool) -> int:
     """Leave lines out of a file, for good; a file of which nothing is left goes.
 
     Returns:
         How many.
     """
     kept = removed = 0
-    for line in lines_of(path, records=records):
+    for line in lines_of(files, name, records=records):
         if not keep(line):
             removed += 1
         elif line.mark is not None or line.record is not None:
@@ -61,22 +60,18 @@ def _rewrite(path: Path, keep: Callable[[Line], bool], *, records: bool) -> int:
     if not removed:
         return 0
     if not kept:
-        path.unlink()
+        files.remove(name)
         return removed
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)  # of one that was killed
-    descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.writelines(line.text for line in lines_of(path, records=records) if keep(line))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    lines = lines_of(files, name, records=records)
+    files.write(name, (line.text for line in lines if keep(line)))
     return removed
 
 
-def _leave_out(files: Sequence[Path], keep: Callable[[Line], bool], *, records: bool) -> int:
+def _leave_out(
+    files: Files, names: Sequence[str], keep: Callable[[Line], bool], *, records: bool
+) -> int:
     try:
-        return sum(_rewrite(path, keep, records=records) for path in files)
+        return sum(_rewrite(files, name, keep, records=records) for name in names)
     except OSError as error:
         raise PluginError(f"A file in rejected_path can't be changed: {error.strerror}") from error
 
@@ -84,7 +79,7 @@ def _leave_out(files: Sequence[Path], keep: Callable[[Line], bool], *, records: 
 # Forget
 
 
-def forget(desk: Desk, folder: Path, keys: Sequence[str], account: str | None) -> tuple[int, int]:
+def forget(desk: Desk, files: Files, keys: Sequence[str], account: str | None) -> tuple[int, int]:
     """Erase calls: their originals everywhere, and in their rows all but the key and the state.
 
     A call that waited is closed. No row goes: the call would be new, and paid again.
@@ -95,7 +90,7 @@ def forget(desk: Desk, folder: Path, keys: Sequence[str], account: str | None) -
     Raises:
         RefusedError: A key is unknown, or its call is being sent, or a run has its files open.
     """
-    files = files_in(folder)  # before the runs: a file of a later run is none of them
+    listed = files.names()  # before the runs: a file of a later run is none of them
     desk.refuse_open_runs("its files can't be changed: forget when it has ended")
     calls = desk.under(keys, account)
     if missing := set(keys) - {call.key for call in calls}:
@@ -108,7 +103,8 @@ def forget(desk: Desk, folder: Path, keys: Sequence[str], account: str | None) -
             return line.record is None or not _holds(line.record, names)
         return not places.intersection(line.places)
 
-    removed = _leave_out(files, keep, records=any(a.vendor == RECORD for a, _ in places))
+    records = any(account.vendor == RECORD for account, _ in places)
+    removed = _leave_out(files, listed, keep, records=records)
     desk.change(places, _erased)
     return len(calls), removed
 
@@ -144,7 +140,7 @@ class Pruned:
     originals: int | None
 
 
-def prune(desk: Desk, folder: Path, before: int, account: str | None) -> Pruned:
+def prune(desk: Desk, files: Files, before: int, account: str | None) -> Pruned:
     """Forget delivered and closed calls of before a moment, under a floor.
 
     The floor is written first: from then on no new call from before it is sent. Calls of the last
@@ -152,7 +148,7 @@ def prune(desk: Desk, folder: Path, before: int, account: str | None) -> Pruned:
 
     Args:
         desk: The ledger.
-        folder: ``rejected_path``.
+        files: Those of ``rejected_path``.
         before: UTC seconds since the epoch.
         account: Part of the accounts' name, None for all.
     """
@@ -178,11 +174,11 @@ def prune(desk: Desk, folder: Path, before: int, account: str | None) -> Pruned:
         rows += count
         if count < _BATCH:
             break
-    return Pruned(rows, _prune_files(desk, folder, before))
+    return Pruned(rows, _prune_files(desk, files, before))
 
 
-def _prune_files(desk: Desk, folder: Path, before: int) -> int | None:
-    files = files_in(folder)
+def _prune_files(desk: Desk, files: Files, before: int) -> int | None:
+    listed = files.names()
     if desk.open_runs():
         return None
     waiting = {(call.account, call.key) for call in desk.waiting()}
@@ -196,7 +192,7 @@ def _prune_files(desk: Desk, folder: Path, before: int) -> int | None:
         of_another_ledger = line.places[0][0] not in known
         return of_another_ledger or not waiting.isdisjoint(line.places)
 
-    return _leave_out(files, keep, records=True)
+    return _leave_out(files, listed, keep, records=True)
 
 
 # Copy
