@@ -29,7 +29,7 @@ from urllib.request import Request, urlopen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 HOURS = 24
 CALLS = 600
@@ -189,7 +189,7 @@ class Project:
     def __init__(self, folder: Path, url: str, **variables: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        example = (HOUSE / ".env.example").read_text(encoding="utf-8").splitlines()
+        example = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
         ours = {
             "SANDBOX_URL": url,
             "LEDGER_URL": f"sqlite:///{folder / 'calls.ledger.db'}",
@@ -227,7 +227,7 @@ class Project:
         lines = []
         with subprocess.Popen(
             command,
-            cwd=HOUSE,
+            cwd=ROOT,
             env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -546,7 +546,7 @@ def main() -> None:
     """Run the demo; exit 1 when a call is lost or doubled."""
     parser = argparse.ArgumentParser(description="The pipelines, against vendors on this machine.")
     parser.add_argument("--port", type=int, default=8321)
-    parser.add_argument("--folder", type=Path, default=HOUSE / ".demo")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".demo")
     options = parser.parse_args()
     folder = options.folder.resolve()
     port = free_port(options.port)

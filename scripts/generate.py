@@ -22,7 +22,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 VARIANT = "call-pipelines"
 TABLE = ("<!-- settings -->", "<!-- /settings -->")
 
@@ -170,7 +170,7 @@ def cell(text: str) -> str:
 
 def repository(plugin: str) -> dict[str, str]:
     """Where the code lives, once pyproject.toml says so."""
-    file = HOUSE / plugin / "pyproject.toml"
+    file = ROOT / plugin / "pyproject.toml"
     urls = tomllib.loads(file.read_text(encoding="utf-8"))["project"].get("urls", {})
     return {"repo": urls["Repository"]} if "Repository" in urls else {}
 
@@ -194,22 +194,22 @@ def with_table(readme: str, rows: str) -> str:
 
 def files() -> Iterator[tuple[Path, str]]:
     """Every generated file: its path and what belongs in it."""
-    plugins = tomllib.loads((HOUSE / "hub" / "plugins.toml").read_text(encoding="utf-8"))
+    plugins = tomllib.loads((ROOT / "hub" / "plugins.toml").read_text(encoding="utf-8"))
     for plugin, words in plugins.items():
         says = about(plugin)
         found = definition(plugin, says, words)
         family = family_of(plugin)
         logo = LOGO.format(colour=words["colour"], arrow=ARROWS[family])
-        readme = HOUSE / plugin / "README.md"
+        readme = ROOT / plugin / "README.md"
         lock = {"plugin_type": family, **found}
-        hub = HOUSE / "hub"
+        hub = ROOT / "hub"
         yield (
             hub / "_data" / "meltano" / family / plugin / f"{VARIANT}.yml",
             yaml.safe_dump(found, allow_unicode=True, sort_keys=True, width=100),
         )
         yield hub / "static" / "assets" / "logos" / family / logo_name(words), logo
         yield (
-            HOUSE / "plugins" / family / f"{plugin}--{VARIANT}.lock",
+            ROOT / "plugins" / family / f"{plugin}--{VARIANT}.lock",
             json.dumps(lock, indent=2, ensure_ascii=False, sort_keys=True) + "\n",
         )
         yield readme, with_table(readme.read_text(encoding="utf-8"), table(says["settings"]))
@@ -223,7 +223,7 @@ def main() -> None:
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
     for path, text in stale:
-        print(path.relative_to(HOUSE))
+        print(path.relative_to(ROOT))
         if "--check" not in sys.argv:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -27,8 +27,8 @@ import psycopg
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-HOUSE = demo.HOUSE
-AIRFLOW = HOUSE / ".venv-airflow" / "bin" / "airflow"
+ROOT = demo.ROOT
+AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
 PLUGINS = ("tap-invox", "tap-iovox", "target-impact-calls", "target-invoca-calls")
 PATIENCE_SECONDS = 300.0
 # After so long a silence of a machine, the engine runs its tasks elsewhere.
@@ -214,7 +214,7 @@ class Engine:
     def _orchestrate(self, partition: str, slots: int | None) -> None:
         """A copy of orchestrate/airflow, with schedules of its own."""
         ours = self.folder / "orchestrate"
-        shutil.copytree(HOUSE / "orchestrate" / "airflow", ours, dirs_exist_ok=True)
+        shutil.copytree(ROOT / "orchestrate" / "airflow", ours, dirs_exist_ok=True)
         self.meltano("install", *PLUGINS)
         schedules = json.loads(self.meltano("schedule", "list", "--format=json"))
         for plan in schedules["schedules"]["job"]:
@@ -233,7 +233,7 @@ class Engine:
         """
         done = subprocess.run(
             [demo.BIN / "meltano", f"--env-file={self._project.folder / 'env'}", *arguments],
-            cwd=HOUSE,
+            cwd=ROOT,
             env=self._project.environment | environment,
             capture_output=True,
             text=True,
@@ -261,7 +261,7 @@ class Engine:
             "AIRFLOW__EDGE__HEARTBEAT_INTERVAL": "5",
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secret,
             "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "20",
-            "MELTANO_PROJECT_ROOT": str(HOUSE),
+            "MELTANO_PROJECT_ROOT": str(ROOT),
             **more,
         }
 
@@ -351,14 +351,14 @@ class Engine:
         root = home / "project"
         if not root.exists():
             root.mkdir(parents=True)
-            shutil.copy(HOUSE / "meltano.yml", root)
+            shutil.copy(ROOT / "meltano.yml", root)
             for folder in ("pipelines", "plugins"):
-                shutil.copytree(HOUSE / folder, root / folder)
-            (root / ".venv").symlink_to(HOUSE / ".venv")
+                shutil.copytree(ROOT / folder, root / folder)
+            (root / ".venv").symlink_to(ROOT / ".venv")
             (root / ".meltano").mkdir()
             for kind in ("extractors", "loaders"):
                 (root / ".meltano" / kind).symlink_to(self._installed / kind)
-        example = (HOUSE / ".env.example").read_text(encoding="utf-8").splitlines()
+        example = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
         ours = dict(line.split("=", 1) for line in example if line and line[0] != "#") | {
             "SANDBOX_URL": self.url,
             "LEDGER_URL": self.postgres.url("calls"),

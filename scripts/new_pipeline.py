@@ -18,7 +18,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 ENDING = ".meltano.yml"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # Of the whole project, not of one pipeline.
@@ -46,9 +46,9 @@ def _names(parts: dict[str, Any]) -> Iterator[str]:
         yield from (entry["name"] for entry in parts.get(kind, ()))
 
 
-def _patterns(house: Path) -> dict[tuple[str, str], Path]:
+def _patterns(root: Path) -> dict[tuple[str, str], Path]:
     """The pipelines that can be copied, by source and destination: those of one job."""
-    files = sorted((house / "pipelines").glob(f"*-to-*{ENDING}"))
+    files = sorted((root / "pipelines").glob(f"*-to-*{ENDING}"))
     return {
         (source, destination): file
         for file in files
@@ -58,11 +58,11 @@ def _patterns(house: Path) -> dict[tuple[str, str], Path]:
     }
 
 
-def write(house: Path, source: str, destination: str, name: str) -> tuple[Path, list[str]]:
+def write(root: Path, source: str, destination: str, name: str) -> tuple[Path, list[str]]:
     """Write the file of a new pipeline.
 
     Args:
-        house: The project's folder.
+        root: The project's folder.
         source: As in the name of a pipeline, such as ``invox``.
         destination: Likewise, such as ``impact``.
         name: Of the new one.
@@ -74,7 +74,7 @@ def write(house: Path, source: str, destination: str, name: str) -> tuple[Path, 
     Raises:
         RefusedError: There is no such pipeline to copy, or the name can't be used.
     """
-    patterns = _patterns(house)
+    patterns = _patterns(root)
     if (source, destination) not in patterns:
         known = ", ".join("FROM={} TO={}".format(*pair) for pair in patterns)
         raise RefusedError(f"There is no pipeline {source}-to-{destination} to copy: {known}.")
@@ -84,17 +84,17 @@ def write(house: Path, source: str, destination: str, name: str) -> tuple[Path, 
     plugins = _plugins(_parts(pattern))
     new = {plugin["name"]: f"{plugin['inherit_from']}--{name}" for plugin in plugins}
     new[f"{source}-to-{destination}"] = name
-    files = [house / "meltano.yml", *(house / "pipelines").glob(f"*{ENDING}")]
+    files = [root / "meltano.yml", *(root / "pipelines").glob(f"*{ENDING}")]
     taken = {word: file for file in files for word in _names(_parts(file))}
     if clash := next((word for word in new.values() if word in taken), None):
         raise RefusedError(f"{clash} is in {taken[clash].name} already: choose another name.")
     text = pattern.read_text(encoding="utf-8")
     for old, word in new.items():
         text = re.sub(rf"(?<![\w-]){re.escape(old)}(?![\w-])", word, text)
-    file = house / "pipelines" / f"{name}{ENDING}"
+    file = root / "pipelines" / f"{name}{ENDING}"
     with file.open("x", encoding="utf-8") as written:
         written.write(text)
-    parents = {plugin["name"]: plugin for plugin in _plugins(_parts(house / "meltano.yml"))}
+    parents = {plugin["name"]: plugin for plugin in _plugins(_parts(root / "meltano.yml"))}
     return file, [
         re.sub(r"\W", "_", f"{new[plugin['name']]}_{setting}").upper()
         for plugin in plugins
@@ -111,10 +111,10 @@ def main() -> None:
     parser.add_argument("name", help="NAME of the new pipeline, such as brand-c")
     asked = parser.parse_args()
     try:
-        file, variables = write(HOUSE, asked.source, asked.destination, asked.name)
+        file, variables = write(ROOT, asked.source, asked.destination, asked.name)
     except (RefusedError, FileExistsError) as error:
         sys.exit(str(error))
-    print(f"{file.relative_to(HOUSE)} is written, with the job {asked.name} and its schedule. Now:")
+    print(f"{file.relative_to(ROOT)} is written, with the job {asked.name} and its schedule. Now:")
     print("  1. look at its mapping, and put your own numbers into its table if it has one")
     print("  2. set in .env what this pipeline does not share with the others, for example")
     for variable in variables:

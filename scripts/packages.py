@@ -1,4 +1,4 @@
-"""What the workflows ask about the packages of this house.
+"""What the workflows ask about the packages of this repository.
 
 packages.py changed <base>   which packages a change since <base> can break, as a JSON list
 packages.py released <tag>   the package that <tag> releases; refuses when the tag lies
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-HOUSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 # A change here can break every package: what all import, and what all are tested with.
 SHARED = (
@@ -33,10 +33,10 @@ SHARED = (
 )
 
 
-def packages(house: Path = HOUSE) -> dict[str, dict[str, str]]:
-    """Every package of the house: its folder, and its version, by its name on the registry."""
+def packages(root: Path = ROOT) -> dict[str, dict[str, str]]:
+    """Every package of the repository: its folder, and its version, by its name on the registry."""
     found = {}
-    for file in sorted(house.glob("*/pyproject.toml")):
+    for file in sorted(root.glob("*/pyproject.toml")):
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
         found[project["name"]] = {"folder": file.parent.name, "version": project["version"]}
     return found
@@ -46,7 +46,7 @@ def changed(files: Iterable[str], known: Mapping[str, Mapping[str, str]]) -> lis
     """The folders of the packages that a change of these files can break.
 
     Args:
-        files: Paths relative to the house.
+        files: Paths relative to the root.
         known: As from :func:`packages`.
     """
     files = list(files)
@@ -87,7 +87,7 @@ def main() -> None:
     if options.question == "changed":
         diff = subprocess.run(
             ["git", "diff", "--name-only", f"{options.base}...HEAD"],  # noqa: S607
-            cwd=HOUSE,
+            cwd=ROOT,
             check=True,
             capture_output=True,
             text=True,

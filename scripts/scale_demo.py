@@ -198,7 +198,7 @@ def told(one: Round, folder: Path) -> bool:
 def main() -> None:
     """Run the demo; exit 1 when a call is lost or doubled."""
     parser = argparse.ArgumentParser(description="A past over several machines, on this one.")
-    parser.add_argument("--folder", type=Path, default=demo.HOUSE / ".scale")
+    parser.add_argument("--folder", type=Path, default=demo.ROOT / ".scale")
     folder = parser.parse_args().folder.resolve()
     if not machines.AIRFLOW.exists():
         sys.exit("Airflow is not installed: run `make scale-demo`, or `make airflow` first.")

@@ -38,12 +38,12 @@ from tap_invoca_calls.tap import TapInvocaCalls
 from tap_invox.tap import TapInvox
 from tap_iovox.tap import TapIovox
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 FILES = sorted(
     file
     for pattern in ("*.md", "docs/*.md", "*/README.md", "orchestrate/*/README.md")
-    for file in HOUSE.glob(pattern)
+    for file in ROOT.glob(pattern)
 )
 TAPS = {cls.name: cls for cls in (TapInvox, TapIovox, TapInvocaCalls)}
 
@@ -52,7 +52,7 @@ class Example(NamedTuple):
     """A fenced block.
 
     Attributes:
-        file: From the root of the house.
+        file: From the root of the repository.
         language: As it says.
         text: What is in it.
     """
@@ -68,7 +68,7 @@ class Example(NamedTuple):
 
 
 EXAMPLES = [
-    Example(str(file.relative_to(HOUSE)), language, text)
+    Example(str(file.relative_to(ROOT)), language, text)
     for file in FILES
     for language, text in re.findall(
         r"^ *```(\S*)\n(.*?)^ *```$", file.read_text("utf-8"), re.MULTILINE | re.DOTALL
@@ -136,12 +136,12 @@ INSTALLS = [e for e in EXAMPLES if e.language == "console" and "$ pip install" i
 def test_an_installation_has_all_that_is_not_on_an_index(example):
     """The folders are there, and what they need of each other is among them."""
     (command,) = (line for line in commands(example) if line.startswith("pip "))
-    folders = [HOUSE / word for word in shlex.split(command)[2:]]
+    folders = [ROOT / word for word in shlex.split(command)[2:]]
     projects = [
         tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
         for folder in folders
     ]
-    packages = {file.parent.name for file in HOUSE.glob("*/pyproject.toml")}
+    packages = {file.parent.name for file in ROOT.glob("*/pyproject.toml")}
     needed = {
         re.split(r"[^\w-]", text)[0] for project in projects for text in project["dependencies"]
     }
@@ -397,7 +397,7 @@ def test_every_example_is_run_or_listed():
     """In one way; and nothing is listed that is gone."""
     listed = ELSEWHERE | NOT_RUN
     for where in ELSEWHERE.values():
-        assert (HOUSE / where).is_file(), where
+        assert (ROOT / where).is_file(), where
     used = set()
     for example in EXAMPLES:
         rows = {row for row in listed if row[:2] == example[:2] and row[2] in example.text}
@@ -408,9 +408,9 @@ def test_every_example_is_run_or_listed():
 
 def test_a_command_within_a_sentence_exists():
     """`make x` is a rule; `meltano run` has a job; nothing unpublished comes from an index."""
-    rules = set(re.findall(r"^([a-z-]+):", (HOUSE / "Makefile").read_text("utf-8"), re.MULTILINE))
-    jobs = {file.name.partition(".")[0] for file in (HOUSE / "pipelines").iterdir()}
-    packages = {file.parent.name for file in HOUSE.glob("*/pyproject.toml")}
+    rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    jobs = {file.name.partition(".")[0] for file in (ROOT / "pipelines").iterdir()}
+    packages = {file.parent.name for file in ROOT.glob("*/pyproject.toml")}
     for file in FILES:
         for code in re.findall(r"`([^`\n]+)`", file.read_text("utf-8")):
             words = shlex.split(code) if "'" not in code or code.count("'") % 2 == 0 else [code]

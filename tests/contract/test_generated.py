@@ -13,8 +13,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-HOUSE = Path(__file__).parents[2]
-DEFINITIONS = sorted((HOUSE / "hub" / "_data").rglob("*.yml"))
+ROOT = Path(__file__).parents[2]
+DEFINITIONS = sorted((ROOT / "hub" / "_data").rglob("*.yml"))
 PLUGINS = [file.parent.name for file in DEFINITIONS]
 
 # Hub tooling turns a text setting into a masked password by these parts of its name.
@@ -28,14 +28,14 @@ def generated():
 
 
 def test_every_plugin_has_a_definition():
-    """A plugin that is added to the house is described for the Hub."""
-    assert set(PLUGINS) == {path.parent.name for path in HOUSE.glob("t*-*/pyproject.toml")}
+    """A plugin that is added to the repository is described for the Hub."""
+    assert set(PLUGINS) == {path.parent.name for path in ROOT.glob("t*-*/pyproject.toml")}
 
 
 def test_what_is_committed_is_what_the_plugins_say(generated):
     """A change of a setting without `make generate` fails here."""
     stale = [
-        str(path.relative_to(HOUSE))
+        str(path.relative_to(ROOT))
         for path, text in generated.items()
         if path.read_text(encoding="utf-8") != text
     ]
@@ -59,7 +59,7 @@ def test_a_changed_setting_changes_every_generated_file_of_its_plugin(generated,
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_a_readme_shows_every_setting_of_its_plugin(plugin):
     """The table stands between its marks, with a row for each setting."""
-    text = (HOUSE / plugin / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / plugin / "README.md").read_text(encoding="utf-8")
     for name in generate.about(plugin)["settings"]["properties"]:
         assert f"`{name}`" in text
 
@@ -74,7 +74,7 @@ def test_a_definition_is_in_the_form_of_the_hub(file):
     assert found["name"] == file.parent.name
     assert found["variant"] == file.stem
     assert set(found["capabilities"]) <= generate.CAPABILITIES[family]
-    assert (HOUSE / "hub" / "static" / found["logo_url"].lstrip("/")).is_file()
+    assert (ROOT / "hub" / "static" / found["logo_url"].lstrip("/")).is_file()
     names = [setting["name"] for setting in found["settings"]]
     assert names == sorted(names)
     for setting in found["settings"]:
@@ -102,7 +102,7 @@ def test_a_definition_is_valid_for_meltano(file):
 
 @pytest.mark.parametrize("file", DEFINITIONS, ids=PLUGINS)
 def test_meltano_adds_a_plugin_from_its_definition(file, tmp_path):
-    """`meltano add --from-ref` takes the file into a project that knows nothing of this house."""
+    """`meltano add --from-ref` takes the file into a project that knows nothing of this repository."""
     (tmp_path / "meltano.yml").write_text(
         "project_id: stranger\nsend_anonymous_usage_stats: false\n"
         "cli: {disable_version_check: true}\n",

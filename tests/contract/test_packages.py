@@ -7,19 +7,19 @@ from pathlib import Path
 import packages
 import pytest
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def known():
-    """The packages of this house."""
+    """The packages of this repository."""
     return packages.packages()
 
 
 def test_every_workspace_member_is_known_by_its_folder(known):
-    """A package that is added to the house is tested and can be released."""
+    """A package that is added to the repository is tested and can be released."""
     assert {p["folder"] for p in known.values()} == {
-        file.parent.name for file in HOUSE.glob("*/pyproject.toml")
+        file.parent.name for file in ROOT.glob("*/pyproject.toml")
     }
     assert known["call-sandbox"]["folder"] == "sandbox"
 

@@ -21,9 +21,9 @@ from tap_iovox.tap import TapIovox
 from target_impact_calls.target import TargetImpactCalls
 from target_invoca_calls.target import TargetInvocaCalls
 
-HOUSE = Path(__file__).parents[2]
-PIPELINES = sorted((HOUSE / "pipelines").glob("*.meltano.yml"))
-FILES = [HOUSE / "meltano.yml", *PIPELINES]
+ROOT = Path(__file__).parents[2]
+PIPELINES = sorted((ROOT / "pipelines").glob("*.meltano.yml"))
+FILES = [ROOT / "meltano.yml", *PIPELINES]
 MATRIX = {
     "invox-to-impact", "invox-to-invoca", "iovox-to-impact", "iovox-to-invoca",
     "invox-to-warehouse", "iovox-to-warehouse", "invoca-live-to-warehouse",
@@ -38,7 +38,7 @@ def load(file):
 
 def example():
     """The variables of .env.example: of this machine, and of the vendors (to be filled in)."""
-    text = (HOUSE / ".env.example").read_text(encoding="utf-8")
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
     lines = re.findall(r"^(#?)([A-Z][A-Z0-9_]*)=(.*)$", text, re.MULTILINE)
     ours, theirs = (
         {name: value for sign, name, value in lines if sign == wanted} for wanted in ("", "#")
@@ -94,9 +94,9 @@ def test_no_value_of_the_example_can_reach_a_vendor():
     """What concerns vendors is empty; the sandbox's environment has its own, for all of them."""
     _, theirs = example()
     assert set(theirs.values()) == {""}
-    (sandbox,) = (e for e in load(HOUSE / "meltano.yml")["environments"] if e["name"] == "sandbox")
+    (sandbox,) = (e for e in load(ROOT / "meltano.yml")["environments"] if e["name"] == "sandbox")
     assert sandbox["env"].keys() == theirs.keys() - {"TARGET_POSTGRES_SQLALCHEMY_URL"}
-    others = [e for e in load(HOUSE / "meltano.yml")["environments"] if e["name"] != "sandbox"]
+    others = [e for e in load(ROOT / "meltano.yml")["environments"] if e["name"] != "sandbox"]
     assert all("env" not in environment for environment in others)
 
 
@@ -142,7 +142,7 @@ def test_credentials_are_variables(file):
 
 def test_a_variable_that_is_not_set_stops_the_run():
     """Meltano names it; without this it drops the setting silently."""
-    assert load(HOUSE / "meltano.yml")["ff"] == {"strict_env_var_mode": True}
+    assert load(ROOT / "meltano.yml")["ff"] == {"strict_env_var_mode": True}
 
 
 def needed(job):
@@ -173,7 +173,7 @@ def told(row):
 @pytest.mark.parametrize("job", jobs())
 def test_the_readme_says_what_each_pipeline_needs(job):
     """No more and no less: what is missing would be named only once the pipeline is run."""
-    text = (HOUSE / "README.md").read_text(encoding="utf-8").partition("| Pipeline | needs |")[2]
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("| Pipeline | needs |")[2]
     rows = dict(re.findall(r"^ +\| (.+?) \| (.+) \|$", text.partition("\n3.")[0], re.MULTILINE))
     source, _, destination = job.partition("-to-")
     kinds = {
@@ -199,10 +199,10 @@ def test_the_readme_says_what_each_pipeline_needs(job):
 def test_meltanos_own_changes_are_one_line_each(tmp_path):
     """The files are as Meltano writes them: a setting that it sets is all that it changes."""
     for name in ("meltano.yml", ".env.example"):
-        shutil.copy(HOUSE / name, tmp_path)
+        shutil.copy(ROOT / name, tmp_path)
     for name in ("pipelines", "plugins"):
-        shutil.copytree(HOUSE / name, tmp_path / name)
-    files = [tmp_path / file.relative_to(HOUSE) for file in FILES]
+        shutil.copytree(ROOT / name, tmp_path / name)
+    files = [tmp_path / file.relative_to(ROOT) for file in FILES]
     before = [line for file in files for line in file.read_text("utf-8").splitlines()]
     subprocess.run(
         [

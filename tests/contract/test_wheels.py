@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
-PLUGINS = sorted(path.parent.name for path in HOUSE.glob("t*-*/pyproject.toml"))
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("t*-*/pyproject.toml"))
 # Of this process; and what is started once or twice is not worth compiling.
 SETTINGS = ("TAP_", "TARGET_", "COV", "UV_COMPILE_BYTECODE")
 TAPS = [plugin for plugin in PLUGINS if plugin.startswith("tap-")]
@@ -33,11 +33,9 @@ def run(*command, cwd=None):
 def empty(tmp_path_factory):
     """The bin folder of an environment with the wheels and what they ask for."""
     folder = tmp_path_factory.mktemp("wheels")
-    run(
-        UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", folder / "dist", cwd=HOUSE
-    )
+    run(UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", folder / "dist", cwd=ROOT)
     wheels = sorted((folder / "dist").glob("*.whl"))
-    assert len(wheels) == len(list(HOUSE.glob("*/pyproject.toml")))
+    assert len(wheels) == len(list(ROOT.glob("*/pyproject.toml")))
     run(UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder / "venv")
     run(UV, "pip", "install", "--quiet", "--python", folder / "venv", *wheels)
     run(UV, "pip", "check", "--quiet", "--python", folder / "venv")
@@ -72,7 +70,7 @@ def test_the_installed_sandbox_shows_its_help(empty, tmp_path):
 def test_every_package_says_that_it_is_typed_and_licensed(empty):
     """py.typed and the licence text are in every wheel."""
     site = next((empty.parent / "lib").glob("python3.*/site-packages"))
-    for folder in HOUSE.glob("*/*/py.typed"):
+    for folder in ROOT.glob("*/*/py.typed"):
         name = folder.parent.name
         if (folder.parent.parent / "pyproject.toml").is_file():
             assert (site / name / "py.typed").is_file(), name

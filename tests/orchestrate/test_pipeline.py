@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
-AIRFLOW = HOUSE / "orchestrate" / "airflow"
+ROOT = Path(__file__).parents[2]
+AIRFLOW = ROOT / "orchestrate" / "airflow"
 sys.path.append(str(AIRFLOW / "dags"))
 
 import pipeline  # noqa: E402
@@ -167,10 +167,10 @@ def test_a_missing_or_foreign_file_is_a_sentence(tmp_path):
 
 def test_only_a_tap_with_dates_has_a_past():
     """As its settings say; who is on the line now has none."""
-    pipeline.check_dates("tap-invox--impact", HOUSE)
+    pipeline.check_dates("tap-invox--impact", ROOT)
     for tap in ("tap-invoca-calls--postgres", "tap-nobody-locked"):
         with pytest.raises(WrongError, match=f"{tap} has no start_date and end_date"):
-            pipeline.check_dates(tap, HOUSE)
+            pipeline.check_dates(tap, ROOT)
 
 
 def test_plugins_do_not_see_the_engines_secrets(monkeypatch):
@@ -195,8 +195,8 @@ def closure(lock, *names):
 
 def test_who_never_scales_out_installs_nothing_of_it():
     """Nothing of the engine is needed by a plugin, nor locked in this repository's own lock."""
-    lock = tomllib.loads((HOUSE / "uv.lock").read_text())
-    plugins = [p.parent.name for p in HOUSE.glob("*/pyproject.toml") if p.parent.name != "sandbox"]
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    plugins = [p.parent.name for p in ROOT.glob("*/pyproject.toml") if p.parent.name != "sandbox"]
     assert len(plugins) > 5
     wanted = (AIRFLOW / "requirements.in").read_text()
     engine = {

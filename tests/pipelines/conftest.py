@@ -20,7 +20,7 @@ import yaml
 
 from call_sandbox import Sandbox, testing
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 DAY = 86400
 KINDS = {"tap": "extractors", "target": "loaders"}
@@ -61,7 +61,7 @@ def environments(tmp_path_factory):
     environment that it does not know.
     """
     folder = tmp_path_factory.mktemp("environments")
-    for package in HOUSE.glob("t*-*/pyproject.toml"):
+    for package in ROOT.glob("t*-*/pyproject.toml"):
         name = package.parent.name
         place = folder / KINDS[name.partition("-")[0]] / name / "venv" / "bin"
         place.mkdir(parents=True)
@@ -132,13 +132,13 @@ def compiled(environments, loader, tmp_path_factory):
 
     def compiled(plugin, what="config", **replaced):
         if (plugin, what) not in made:
-            if not (HOUSE / plugin.partition("--")[0]).is_dir():
+            if not (ROOT / plugin.partition("--")[0]).is_dir():
                 loader(plugin.partition("--")[0])
             command = ["meltano", f"--env-file={folder / 'env'}", "invoke", "--no-install"]
             done = subprocess.run(
                 [*command, f"--dump={what}", plugin],
                 executable=BIN / "meltano",
-                cwd=HOUSE,
+                cwd=ROOT,
                 env=project.environment,
                 capture_output=True,
                 text=True,
@@ -185,7 +185,7 @@ def pipeline(sandbox, compiled, loader, programs, tmp_path):
     with ExitStack() as stack:
 
         def make(job, *, select=False, **replaced):
-            files = (HOUSE / "pipelines").glob("*.meltano.yml")
+            files = (ROOT / "pipelines").glob("*.meltano.yml")
             jobs = {
                 job["name"]: job["tasks"]
                 for file in files
@@ -197,14 +197,14 @@ def pipeline(sandbox, compiled, loader, programs, tmp_path):
             plugins = []
             for name in (tap, target):
                 command, launch = name.partition("--")[0], programs
-                if not (HOUSE / command).is_dir():
+                if not (ROOT / command).is_dir():
                     command, launch = str(loader(command)), testing.installed
                 config = compiled(name, **replaced)
                 folder = tmp_path / name
                 folder.mkdir()
                 plugins.append(stack.enter_context(testing.Plugin(command, folder, config, launch)))
             file = plugins[0].file(f"{tap}.json", catalog) if select else None
-            loaders = yaml.safe_load((HOUSE / "meltano.yml").read_text("utf-8"))["plugins"][
+            loaders = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))["plugins"][
                 "loaders"
             ]
             environment = {

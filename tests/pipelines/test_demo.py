@@ -12,7 +12,7 @@ from pathlib import Path
 
 import demo
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(installed, tmp_path):
@@ -26,7 +26,7 @@ def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(installed, 
         port = taken.getsockname()[1]
         with subprocess.Popen(
             [
-                sys.executable, HOUSE / "scripts" / "demo.py",
+                sys.executable, ROOT / "scripts" / "demo.py",
                 f"--port={port}", f"--folder={tmp_path / 'demo'}",
             ],
             env=os.environ | {demo.PLUGINS_FOLDER: str(installed), "TAP_INVOX_API_KEY": "mine"},

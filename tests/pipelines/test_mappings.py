@@ -10,7 +10,7 @@ import pytest
 import yaml
 from singer_sdk.mapper import PluginMapper
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 INVOX = {
     "call_id": "1", "date": "2026-01-31T09:30:00Z", "duration": 74, "status": "Answered",
     "caller": "0722000111", "receivingnumber": "0312000010", "destinationnumber": "0212000333",
@@ -28,12 +28,12 @@ SOURCES = {"invox": (INVOX, "receivingnumber"), "iovox": (IOVOX, "iovox_number")
 
 def mapped(source, table=None, **changes):
     """What the mapping of ``<source>-to-impact`` makes of a call."""
-    file = HOUSE / "pipelines" / f"{source}-to-impact.meltano.yml"
+    file = ROOT / "pipelines" / f"{source}-to-impact.meltano.yml"
     (loader,) = yaml.safe_load(file.read_text(encoding="utf-8"))["plugins"]["loaders"]
     config = loader["config"]
     if table is not None:
         config["stream_map_config"]["media_by_number"] = table
-    schema = HOUSE / f"tap-{source}" / f"tap_{source}" / "schemas" / "calls.json"
+    schema = ROOT / f"tap-{source}" / f"tap_{source}" / "schemas" / "calls.json"
     mapper = PluginMapper(config, logging.getLogger("mapping"))
     mapper.register_raw_stream_schema("calls", json.loads(schema.read_text()), ["id"])
     (stream_map,) = mapper.stream_maps["calls"]

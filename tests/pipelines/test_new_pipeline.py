@@ -10,25 +10,25 @@ import new_pipeline
 import pytest
 import yaml
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def house(tmp_path):
+def root(tmp_path):
     """The project as it is, with pipelines that may be written."""
-    made = tmp_path / "house"
+    made = tmp_path / "root"
     made.mkdir()
-    for entry in HOUSE.iterdir():
+    for entry in ROOT.iterdir():
         if entry.name not in {"pipelines", "meltano.yml", ".meltano", ".env", ".git", ".demo"}:
             (made / entry.name).symlink_to(entry)
-    shutil.copy(HOUSE / "meltano.yml", made)  # Meltano wants what it writes to be within
-    shutil.copytree(HOUSE / "pipelines", made / "pipelines")
+    shutil.copy(ROOT / "meltano.yml", made)  # Meltano wants what it writes to be within
+    shutil.copytree(ROOT / "pipelines", made / "pipelines")
     return made
 
 
-def names(house):
+def names(root):
     """Every name in the project, as often as it is given."""
-    files = [house / "meltano.yml", *(house / "pipelines").iterdir()]
+    files = [root / "meltano.yml", *(root / "pipelines").iterdir()]
     return [
         entry["name"]
         for parts in (yaml.safe_load(file.read_text(encoding="utf-8")) for file in files)
@@ -38,10 +38,10 @@ def names(house):
     ]
 
 
-def test_what_is_written_runs(house, project, sandbox, monkeypatch):
+def test_what_is_written_runs(root, project, sandbox, monkeypatch):
     """With names of its own, the same mapping, and an account of its own by a variable."""
-    monkeypatch.setattr(demo, "HOUSE", house)
-    _, variables = new_pipeline.write(house, "invox", "impact", "brand-c")
+    monkeypatch.setattr(demo, "ROOT", root)
+    _, variables = new_pipeline.write(root, "invox", "impact", "brand-c")
     assert variables == [
         "TAP_INVOX__BRAND_C_API_KEY",
         *(
@@ -58,10 +58,10 @@ def test_what_is_written_runs(house, project, sandbox, monkeypatch):
 
 @pytest.mark.parametrize("source", ["invox", "iovox"])
 @pytest.mark.parametrize("destination", ["impact", "invoca"])
-def test_no_name_is_given_twice(house, source, destination):
+def test_no_name_is_given_twice(root, source, destination):
     """Meltano would refuse every command, and jobs that share a tap share a bookmark."""
-    file, _ = new_pipeline.write(house, source, destination, "brand-c")
-    found = names(house)
+    file, _ = new_pipeline.write(root, source, destination, "brand-c")
+    found = names(root)
     assert len(found) == len({*found})
     written = yaml.safe_load(file.read_text(encoding="utf-8"))
     (job,) = written["jobs"]
@@ -69,7 +69,7 @@ def test_no_name_is_given_twice(house, source, destination):
     assert job == {"name": "brand-c", "tasks": [" ".join(plugins)]}
     assert [plan["job"] for plan in written["schedules"]] == ["brand-c"]
     with pytest.raises(new_pipeline.RefusedError, match="brand-c"):
-        new_pipeline.write(house, source, destination, "brand-c")
+        new_pipeline.write(root, source, destination, "brand-c")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_no_name_is_given_twice(house, source, destination):
         ("invox", "impact", "brand-a", "tap-invox--brand-a is in invox-brands-to-impact"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_written_is_refused_in_a_sentence(house, source, destination, name, says):
+def test_what_cannot_be_written_is_refused_in_a_sentence(root, source, destination, name, says):
     """And nothing is left behind."""
-    before = sorted((house / "pipelines").iterdir())
+    before = sorted((root / "pipelines").iterdir())
     with pytest.raises(new_pipeline.RefusedError, match=says):
-        new_pipeline.write(house, source, destination, name)
-    assert sorted((house / "pipelines").iterdir()) == before
+        new_pipeline.write(root, source, destination, name)
+    assert sorted((root / "pipelines").iterdir()) == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 DAY = 86400
 # JSON Schema -> the type of the column.
 COLUMNS = {
@@ -46,7 +46,7 @@ def warehouse(pipeline, database):
 def expected_columns(tap, stream):
     """Column -> type, as the tap's own schema says."""
     module = tap.replace("-", "_")
-    schema = json.loads((HOUSE / tap / module / "schemas" / f"{stream}.json").read_text())
+    schema = json.loads((ROOT / tap / module / "schemas" / f"{stream}.json").read_text())
     found = {}
     for name, spec in schema["properties"].items():
         types = spec["type"] if isinstance(spec["type"], list) else [spec["type"]]
@@ -105,7 +105,7 @@ def test_iovox_elements_are_tables_that_join_to_their_calls(warehouse, rows):
     """Every stream is a table with the schema's types; no element is without its call."""
     job = warehouse("iovox-to-postgres", select=True)
     assert job.run().code == 0
-    schemas = HOUSE / "tap-iovox" / "tap_iovox" / "schemas"
+    schemas = ROOT / "tap-iovox" / "tap_iovox" / "schemas"
     streams = sorted(file.stem for file in schemas.glob("*.json"))
     assert len(streams) == 9
     seen = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 DAY = 86400
 JOB = "invox-to-impact"
 
@@ -57,7 +57,7 @@ def test_two_workers_at_once_send_each_call_once(pipeline, sandbox, database):
 
 def test_a_past_is_read_by_days_side_by_side(worker, sandbox, database):
     """The command of docs/scaling.md: each day is a run with a state of its own, no day is lost."""
-    text = (HOUSE / "docs" / "scaling.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     script = text.split("<!-- backfill -->\n```bash\n")[1].split("```")[0]
     mine = worker("a")
     mine.run("state", "list")  # two that make its tables at the same moment are in each other's way
@@ -68,7 +68,7 @@ def test_a_past_is_read_by_days_side_by_side(worker, sandbox, database):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        cwd=HOUSE,
+        cwd=ROOT,
         env=mine.environment | {"PATH": path},
         capture_output=True,
         text=True,

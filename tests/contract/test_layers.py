@@ -1,4 +1,4 @@
-"""The arrows of the house: tap or target -> singer_calls -> libraries, and the sandbox alone."""
+"""The layers: tap or target -> singer_calls -> libraries, and the sandbox alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 VENDORS = re.compile(r"invox|iovox|invoca(?!tion)|\bimpact\b|impactradius")
 # Package folder -> module; a module's files are those of the wheel.
 MODULES = {
     file.parent.parent: file.parent
-    for file in HOUSE.glob("*/*/py.typed")
+    for file in ROOT.glob("*/*/py.typed")
     if (file.parent.parent / "pyproject.toml").is_file()
 }
 OURS = {module.name for module in MODULES.values()}
@@ -23,7 +23,7 @@ PLUGINS = {name for name in OURS if name.startswith(("tap_", "target_"))}
 def imported(module: Path) -> dict[str, set[str]]:
     """File -> the top-level names it imports, also those inside functions and strings of typing."""
     return {
-        str(file.relative_to(HOUSE)): {
+        str(file.relative_to(ROOT)): {
             name.split(".")[0]
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
             for name in (
@@ -78,24 +78,24 @@ def test_what_is_shared_imports_none_of_ours(module):
 
 
 def test_the_shared_library_names_no_vendor():
-    """A vendor's quirk lives in that vendor's room: no name, no text in singer_calls."""
+    """A vendor's quirk lives in that vendor's package: no name, no text in singer_calls."""
     named = {
-        (str(file.relative_to(HOUSE)), vendor)
-        for file in (HOUSE / "singer-calls" / "singer_calls").rglob("*.py")
+        (str(file.relative_to(ROOT)), vendor)
+        for file in (ROOT / "singer-calls" / "singer_calls").rglob("*.py")
         for word in words(file)
         for vendor in VENDORS.findall(word)
     }
     assert named == set()
 
 
-@pytest.mark.parametrize("wing", ["values", "http", "extract", "deliver"])
-def test_the_wings_of_the_shared_library_do_not_import_each_other(wing):
+@pytest.mark.parametrize("layer", ["values", "http", "extract", "deliver"])
+def test_the_layers_of_the_shared_library_do_not_import_each_other(layer):
     """Extract and deliver may use values and http; nothing else crosses."""
-    library = HOUSE / "singer-calls" / "singer_calls"
-    allowed = {wing, "values"} | ({"http"} if wing in {"extract", "deliver"} else set())
+    library = ROOT / "singer-calls" / "singer_calls"
+    allowed = {layer, "values"} | ({"http"} if layer in {"extract", "deliver"} else set())
     crossing = {
-        (str(file.relative_to(HOUSE)), node.module)
-        for file in (library / wing).rglob("*.py")
+        (str(file.relative_to(ROOT)), node.module)
+        for file in (library / layer).rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("singer_calls.")
         if node.module.split(".")[1] in {"values", "http", "extract", "deliver"} - allowed
@@ -105,7 +105,7 @@ def test_the_wings_of_the_shared_library_do_not_import_each_other(wing):
 
 def test_the_shared_words_of_http_know_no_library_of_http():
     """Each direction has its own table from its library's exceptions to these words."""
-    names = imported(HOUSE / "singer-calls" / "singer_calls" / "http").values()
+    names = imported(ROOT / "singer-calls" / "singer_calls" / "http").values()
     assert not {"requests", "urllib3", "aiohttp"} & set().union(*names)
 
 
