@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 
-SILENCE = 2.5  # seconds
+SILENCE_SECONDS = 2.5
 
 
-def main(text: str, *command: str, silence: float = SILENCE) -> int:
+def main(text: str, *command: str, silence: float = SILENCE_SECONDS) -> int:
     """Run the command; returns its exit code."""
     began = time.monotonic()
     print(f"{text} ...", flush=True)

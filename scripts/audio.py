@@ -15,8 +15,8 @@ import av
 import lameenc
 
 FOLDER = Path(__file__).resolve().parent.parent / "sandbox" / "call_sandbox" / "audio"
-RATE = 8000
-SECONDS = 3
+SAMPLES_PER_SECOND = 8000
+LENGTH_SECONDS = 3
 CALLER, AGENT = 330, 220  # Hz
 LOUD = 9000  # of 32768
 
@@ -24,9 +24,9 @@ LOUD = 9000  # of 32768
 def talk(*voices: tuple[int, ...]) -> bytes:
     """Samples of 16 bits: for each channel the tones that it hears."""
     samples = array("h")
-    for n in range(RATE * SECONDS):
-        speaking = CALLER if n // RATE % 2 == 0 else AGENT
-        tone = int(LOUD * math.sin(2 * math.pi * speaking * n / RATE))
+    for n in range(SAMPLES_PER_SECOND * LENGTH_SECONDS):
+        speaking = CALLER if n // SAMPLES_PER_SECOND % 2 == 0 else AGENT
+        tone = int(LOUD * math.sin(2 * math.pi * speaking * n / SAMPLES_PER_SECOND))
         samples.extend(tone if speaking in channel else 0 for channel in voices)
     return samples.tobytes()
 
@@ -35,7 +35,7 @@ def mp3(samples: bytes, channels: int) -> bytes:
     """As MP3, 32 kbit/s."""
     encoder: Any = lameenc.Encoder()
     encoder.set_bit_rate(32)
-    encoder.set_in_sample_rate(RATE)
+    encoder.set_in_sample_rate(SAMPLES_PER_SECOND)
     encoder.set_channels(channels)
     encoder.silence()
     return bytes(encoder.encode(samples) + encoder.flush())
@@ -45,9 +45,11 @@ def mp4(samples: bytes) -> bytes:
     """As AAC in MP4, two channels."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
-        stream: Any = out.add_stream("aac", rate=RATE, layout="stereo")
-        frame = av.AudioFrame(format="s16", layout="stereo", samples=RATE * SECONDS)
-        frame.rate = RATE
+        stream: Any = out.add_stream("aac", rate=SAMPLES_PER_SECOND, layout="stereo")
+        frame = av.AudioFrame(
+            format="s16", layout="stereo", samples=SAMPLES_PER_SECOND * LENGTH_SECONDS
+        )
+        frame.rate = SAMPLES_PER_SECOND
         frame.planes[0].update(samples)
         for packet in (*stream.encode(frame), *stream.encode(None)):
             out.mux(packet)

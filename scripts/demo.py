@@ -38,7 +38,7 @@ DAYS = 30
 COLUMNS = ("read", "filtered", "accepted", "duplicate", "known", "rejected", "held")
 KNOWN = ("unchanged", "changed")
 HEADER = f"{'pipeline':16}{'run':>3}" + "".join(f" {name}" for name in COLUMNS)
-SILENCE = 2.5  # seconds after which something is said in any case
+SILENCE_SECONDS = 2.5  # after which something is said in any case
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Progress:
         self,
         seconds: Mapping[str, float],
         working: Callable[[], str],
-        silence: float = SILENCE,
+        silence: float = SILENCE_SECONDS,
     ) -> None:
         self._silence = silence
         self._left = dict(seconds)

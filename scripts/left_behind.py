@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 VARIABLE = "CALL_PIPELINES_RUN"
-GRACE = 10.0  # seconds for what is ending
+GRACE_SECONDS = 10.0  # for what is ending
 
 
 def processes(run: str) -> dict[int, str]:
@@ -44,7 +44,7 @@ def files(folder: Path) -> list[Path]:
 def main() -> None:
     """Name what is left of the run whose folder is given; exit 1 if anything is."""
     place = Path(sys.argv[1])
-    end = time.monotonic() + GRACE
+    end = time.monotonic() + GRACE_SECONDS
     while (running := processes(str(place))) and time.monotonic() < end:
         time.sleep(0.2)
     left = [f"process {pid}: {command}" for pid, command in running.items()]

@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 ROOT = demo.ROOT
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
 PLUGINS = ("tap-invox", "tap-iovox", "target-impact-calls", "target-invoca-calls")
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 # After so long a silence of a machine, the engine runs its tasks elsewhere.
 HEARTBEAT_TIMEOUT_SECONDS = 30
 
 T = TypeVar("T")
 
 
-def wait_for(what: str, found: Callable[[], T | None], patience: float = PATIENCE_SECONDS) -> T:
+def wait_for(what: str, found: Callable[[], T | None], timeout: float = TIMEOUT_SECONDS) -> T:
     """Look twice a second until there is something to see.
 
     Raises:
         TimeoutError: There is not.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while time.monotonic() < end:
         if seen := found():
             return seen
         time.sleep(0.5)
-    raise TimeoutError(f"{what}: not within {patience:.0f} s")
+    raise TimeoutError(f"{what}: not within {timeout:.0f} s")
 
 
 class Postgres:
@@ -166,13 +166,13 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
-    def stop(self, patience: float = 15.0) -> None:
+    def stop(self, timeout: float = 15.0) -> None:
         """Ask it to end; what is left after a while is killed."""
         self._over.set()
         self._keeper.join()
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience)
+            self._process.wait(timeout)
             return
         self.kill()
 
@@ -421,7 +421,7 @@ class Engine:
         names = ("dag", "run", "date", "state", "tries", "host", "pool", "calls", "start", "end")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def ended(self, patience: float = 900.0) -> list[dict[str, Any]]:
+    def ended(self, timeout: float = 900.0) -> list[dict[str, Any]]:
         """The tasks, once each run has ended.
 
         Raises:
@@ -438,4 +438,4 @@ class Engine:
                 return None if open_runs else self.tasks()
             return None
 
-        return wait_for("the end of all runs", found, patience)
+        return wait_for("the end of all runs", found, timeout)

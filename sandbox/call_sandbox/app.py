@@ -35,7 +35,7 @@ VENDORS: tuple[type[Vendor], ...] = (
 )
 """Every vendor; a new one is a module in `vendors/` and its class here."""
 
-BODY_LIMIT = 64 * 1024 * 1024
+BODY_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 def new_state(
@@ -62,7 +62,7 @@ def new_app(state: State, recordings: Path | None = None) -> web.Application:
         state: What to serve.
         recordings: A folder whose files are served to whoever asks, below `/recordings/`.
     """
-    app = web.Application(client_max_size=BODY_LIMIT)
+    app = web.Application(client_max_size=BODY_LIMIT_BYTES)
     add_control(app, state)
     if recordings is not None:
         recordings.mkdir(parents=True, exist_ok=True)

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 DEFAULT_NOW = int(datetime(2025, 11, 3, 10, tzinfo=UTC).timestamp())
 """Fixed, so that equal seeds give equal bytes; 60 days before it contain a repeated hour."""
 
-DAY = 86400
-HOUR = 3600
-RINGING_NOW = 120
+DAY_SECONDS = 86400
+HOUR_SECONDS = 3600
+RINGING_SECONDS = 120
 """The last seconds before the start of the sandbox hold calls that are still `Calling`."""
 
 HOME = ZoneInfo("Europe/Bucharest")
@@ -32,7 +32,7 @@ HOME = ZoneInfo("Europe/Bucharest")
 KEYPAD = ("+266696687", "+7378742833")
 """ANONYMOUS and RESTRICTED typed on a keypad: some networks show them for a withheld number."""
 
-BURST = 40
+BURST_CALLS = 40
 """Every 40th call is followed by two more in the same second."""
 
 
@@ -179,18 +179,18 @@ class Calls:
             return 0
         self._extend(moment)
         edge = bisect_right(self._edges, moment)
-        highest = ceil(self._mass[min(edge, len(self._mass) - 1)] / self._rate) + BURST
+        highest = ceil(self._mass[min(edge, len(self._mass) - 1)] / self._rate) + BURST_CALLS
         return bisect_right(range(highest), moment, key=self.start)
 
     def start(self, number: int) -> int:
         """When call `number` starts, epoch seconds; never earlier than the call before it."""
-        first = number - number % BURST + BURST // 2
+        first = number - number % BURST_CALLS + BURST_CALLS // 2
         if first < number <= first + 2 and not first < self.count <= number:
             number = first
         jitter = ((number * 0x9E3779B1 + self._spread) & 0xFFFFFFFF) / 0x1_0000_0000
         mass = (number + jitter) * self._rate
         while mass >= self._mass[-1]:
-            self._extend(self._edges[-1] + 7 * DAY)
+            self._extend(self._edges[-1] + 7 * DAY_SECONDS)
         slot = bisect_right(self._mass, mass)
         low, high = self._mass[slot - 1], self._mass[slot]
         begin, end = self._edges[slot - 1], self._edges[slot]
@@ -200,7 +200,7 @@ class Calls:
         """Add the hours up to `moment` to the table of hours."""
         while self._edges[-1] <= moment:
             self._mass.append(self._mass[-1] + _weight(self._edges[-1]))
-            self._edges.append(self._edges[-1] + HOUR)
+            self._edges.append(self._edges[-1] + HOUR_SECONDS)
 
     def call(self, number: int) -> Call:
         """Call `number`, computed."""
@@ -215,7 +215,7 @@ class Calls:
         online = channel.name not in OFFLINE
         heard = outcome == "answered" and talk > 20 and dice[4] % 8 > 0  # noqa: PLR2004
         topic = TOPICS[business.country][dice[5] % 4] if heard else (None, None)
-        final_at = start + ring + talk + RINGING_NOW + dice[6] % 360
+        final_at = start + ring + talk + RINGING_SECONDS + dice[6] % 360
         return Call(
             number, start, ring, talk, outcome,
             caller=_caller(business.country, dice[7], dice[8]),
@@ -232,7 +232,7 @@ class Calls:
             client_sentiment=SENTIMENTS[dice[11] % 3] if heard else None,
             operator_sentiment=SENTIMENTS[dice[11] % 5 % 2] if heard else None,
             final_at=final_at,
-            insight_at=final_at + 1200 + dice[12] % (40 * HOUR),
+            insight_at=final_at + 1200 + dice[12] % (40 * HOUR_SECONDS),
             dice=dice,
         )  # fmt: skip
 
@@ -243,24 +243,25 @@ _OUTCOME_WHEEL = tuple(word for word, weight in OUTCOMES for _ in range(weight))
 
 def _weight(moment: int) -> float:
     """How many calls an hour has, against a night hour: people call in the day, on weekdays."""
-    day, second = divmod(moment + 2 * HOUR, DAY)
-    busy = 10 if 8 <= second // HOUR < 19 else 1  # noqa: PLR2004
+    day, second = divmod(moment + 2 * HOUR_SECONDS, DAY_SECONDS)
+    busy = 10 if 8 <= second // HOUR_SECONDS < 19 else 1  # noqa: PLR2004
     return busy * (0.4 if (day + 3) % 7 > 4 else 1.0)  # noqa: PLR2004
 
 
 def _repeated(moment: int) -> bool:
     """Whether this UTC hour shows the same local time as a neighbour (clocks set back)."""
     before, here, after = (
-        datetime.fromtimestamp(moment + shift, HOME).utcoffset() for shift in (-HOUR, 0, HOUR)
+        datetime.fromtimestamp(moment + shift, HOME).utcoffset()
+        for shift in (-HOUR_SECONDS, 0, HOUR_SECONDS)
     )
     return after < here or here < before  # type: ignore[operator]
 
 
 def _past(count: int, now: int, days: int) -> tuple[list[int], list[float]]:
     """The hours before `now`, and how many calls (in weights) lie before each of them."""
-    quiet = now - RINGING_NOW
-    begin = now - days * DAY
-    edges = [*range(begin - begin % HOUR, quiet, HOUR), quiet, now]
+    quiet = now - RINGING_SECONDS
+    begin = now - days * DAY_SECONDS
+    edges = [*range(begin - begin % HOUR_SECONDS, quiet, HOUR_SECONDS), quiet, now]
     weights = [_weight(edge) for edge in edges[:-2]]
     total = sum(weights)
     share = total / max(count, 1)

@@ -25,7 +25,7 @@ RESET = struct.pack("ii", 1, 0)
 _DOOMED: WeakSet[object] = WeakSet()
 """Connections whose next request is not read."""
 
-DRIPS = 20
+DRIP_PARTS = 20
 """Parts of an answer that drips."""
 
 
@@ -97,7 +97,7 @@ class Exchange:
         await response.prepare(self.request)
         for part in parts:
             # Also without a pause: other requests get their turn between two parts.
-            await asyncio.sleep(over / DRIPS)
+            await asyncio.sleep(over / DRIP_PARTS)
             self.entry["bytes_out"] += len(part)
             await response.write(part)
         await response.write_eof()
@@ -195,4 +195,7 @@ def _first_half(body: bytes | Iterator[bytes]) -> bytes:
 
 def _drips(body: bytes) -> list[bytes]:
     """The body in equal parts, some of them empty when it is short."""
-    return [body[n * len(body) // DRIPS : (n + 1) * len(body) // DRIPS] for n in range(DRIPS)]
+    return [
+        body[n * len(body) // DRIP_PARTS : (n + 1) * len(body) // DRIP_PARTS]
+        for n in range(DRIP_PARTS)
+    ]

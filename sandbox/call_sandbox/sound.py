@@ -8,8 +8,8 @@ import wave
 from array import array
 from typing import NamedTuple
 
-RATE = 8000
-ID3 = 10
+SAMPLES_PER_SECOND = 8000
+ID3_BYTES = 10
 MONO_MODE = 3
 
 
@@ -39,7 +39,7 @@ def sound(data: bytes) -> Sound:
         return Sound("mp4", int.from_bytes(data[at + 20 : at + 22], "big") if at > 0 else 0)
     at = 0
     if data[:3] == b"ID3":
-        at = ID3 + sum((byte & 0x7F) << 7 * (3 - n) for n, byte in enumerate(data[6:10]))
+        at = ID3_BYTES + sum((byte & 0x7F) << 7 * (3 - n) for n, byte in enumerate(data[6:10]))
     frame = data[at : at + 4]
     if len(frame) == 4 and frame[0] == 0xFF and frame[1] & 0xE6 == 0xE2:  # noqa: PLR2004
         return Sound("mp3", 1 if frame[3] >> 6 == MONO_MODE else 2)
@@ -49,9 +49,9 @@ def sound(data: bytes) -> Sound:
 def wav(channels: int, seconds: int = 3) -> bytes:
     """Two people who take turns: on one channel each, or both on one."""
     samples = array("h")
-    for n in range(RATE * seconds):
+    for n in range(SAMPLES_PER_SECOND * seconds):
         tone = int(9000 * math.sin(n / 4))
-        turn = n // RATE % 2
+        turn = n // SAMPLES_PER_SECOND % 2
         samples.extend(
             tone if channel == turn or channels == 1 else 0 for channel in range(channels)
         )
@@ -59,6 +59,6 @@ def wav(channels: int, seconds: int = 3) -> bytes:
     with wave.open(file, "wb") as out:
         out.setnchannels(channels)
         out.setsampwidth(2)
-        out.setframerate(RATE)
+        out.setframerate(SAMPLES_PER_SECOND)
         out.writeframes(samples.tobytes())
     return file.getvalue()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from call_sandbox.journal import Journal
     from call_sandbox.vendor import Vendor, World
 
-NEWEST = 12
+CALLS_SHOWN = 12
 """Rows per vendor on the page."""
 
 
@@ -103,7 +103,7 @@ class State:
                     "faults": dict(self.faults.fired[vendor.name]),
                     "newest": [
                         asdict(call) | {"times": vendor.books.get(call.key)}
-                        for call in vendor.newest(NEWEST)
+                        for call in vendor.newest(CALLS_SHOWN)
                     ],
                 }
                 for vendor in self.vendors.values()

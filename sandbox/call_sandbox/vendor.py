@@ -115,7 +115,7 @@ class PageCall:
     times: int | None = None
 
 
-SHORT = 8
+SHORT_DIGITS = 8
 """A number of so many characters is masked whole."""
 
 Handler = Callable[[Request], Response]
@@ -190,5 +190,5 @@ class Vendor(ABC):
 
 def mask(number: str) -> str:
     """A phone number for the page: its first three and last two characters."""
-    shown = (number[:3], "•••", number[-2:]) if len(number) > SHORT else ("•••",)
+    shown = (number[:3], "•••", number[-2:]) if len(number) > SHORT_DIGITS else ("•••",)
     return "\N{NO-BREAK SPACE}".join(shown) if number else "withheld"

@@ -12,8 +12,8 @@ from aiohttp import web
 from call_sandbox.exchange import Exchange
 from call_sandbox.vendor import Response
 
-HUGE = 5_000_000
-FIRST_FINAL = 200
+HUGE_BYTES = 5_000_000
+FIRST_FINAL_STATUS = 200
 INJECTED = "Injected by the sandbox"
 
 Match = re.Match[str]
@@ -41,7 +41,7 @@ async def _status(exchange: Exchange, match: Match, _: float) -> web.StreamRespo
     answer = _refused(exchange, match)
     if match["header"]:
         answer.headers[match["header"].title()] = match["value"]
-    if answer.status < FIRST_FINAL:
+    if answer.status < FIRST_FINAL_STATUS:
         return exchange.send_raw(answer)
     return await exchange.send(answer)
 
@@ -266,7 +266,7 @@ WORDS = (
          _instead(b"<!doctype html><title>Sorry</title><p>We'll be right back.", "text/html")),
     Word("empty", "not processed; 200 with no body", "empty", _instead(b"", "application/json")),
     Word("huge", "not processed; 200 with 5 MB of spaces", "huge",
-         _instead(b" " * HUGE, "application/json")),
+         _instead(b" " * HUGE_BYTES, "application/json")),
     Word("binary", "not processed; 200 with bytes that are no text", "binary",
          _instead(bytes(range(256)) * 4, "application/octet-stream")),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from call_sandbox.calls import DAY, DEFAULT_NOW, HOME, HOUR, KEYPAD, OUTCOMES, Calls
+from call_sandbox.calls import DAY_SECONDS, DEFAULT_NOW, HOME, HOUR_SECONDS, KEYPAD, OUTCOMES, Calls
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_calls_are_ordered_by_start_and_lie_in_the_span(thousand):
     """No call starts before the one before it, nor outside of the sixty days."""
     starts = [call.start for call in thousand]
     assert starts == sorted(starts)
-    assert starts[0] >= DEFAULT_NOW - 60 * DAY - HOUR
+    assert starts[0] >= DEFAULT_NOW - 60 * DAY_SECONDS - HOUR_SECONDS
     assert starts[-1] <= DEFAULT_NOW
 
 
@@ -42,7 +42,7 @@ def test_more_calls_start_as_time_goes_on():
     """After the start new calls come at about the rate of before, and none is renumbered."""
     calls = Calls(seed=3, count=1000)
     before = [calls.call(n) for n in range(1000)]
-    assert 900 < calls.existing(DEFAULT_NOW + 60 * DAY) - 1000 < 1100
+    assert 900 < calls.existing(DEFAULT_NOW + 60 * DAY_SECONDS) - 1000 < 1100
     assert [calls.call(n) for n in range(1000)] == before
 
 
@@ -50,7 +50,7 @@ def test_first_after_is_the_border_of_existence():
     """`first_after` counts exactly the calls up to a moment."""
     calls = Calls(seed=5, count=500)
     starts = [calls.start(n) for n in range(500)]
-    for moment in (*starts[::25], starts[0] - 1, DEFAULT_NOW - 7 * DAY):
+    for moment in (*starts[::25], starts[0] - 1, DEFAULT_NOW - 7 * DAY_SECONDS):
         assert calls.first_after(moment) == sum(start <= moment for start in starts)
 
 
@@ -84,7 +84,7 @@ def test_a_call_gets_final_after_its_end_and_insights_later(thousand):
     """`Calling` has an end; what AI writes comes after it, within two days."""
     for call in thousand:
         assert call.end + 120 <= call.final_at <= call.end + 480
-        assert call.final_at + 1200 <= call.insight_at < call.final_at + 2 * DAY
+        assert call.final_at + 1200 <= call.insight_at < call.final_at + 2 * DAY_SECONDS
 
 
 def test_the_last_calls_are_still_under_way(thousand):

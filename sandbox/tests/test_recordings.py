@@ -11,7 +11,7 @@ from call_sandbox import Sandbox, credentials
 from call_sandbox.sound import sound, wav
 
 AUTH = {"username": credentials.IOVOX_USERNAME, "secureKey": credentials.IOVOX_SECURE_KEY}
-DAY = 86400
+DAY_SECONDS = 86400
 
 
 @pytest.fixture
@@ -110,9 +110,9 @@ def test_recordings_are_of_the_kind_that_is_switched_on(sandbox, calls, fetch, k
 
 def test_a_recording_comes_later_and_has_the_size_that_is_asked_for(sandbox, calls, fetch):
     newest = next(call for call, has in calls.items() if has)
-    sandbox.switches("iovox-recordings", delay=400 * DAY, kilobytes=500)
+    sandbox.switches("iovox-recordings", delay=400 * DAY_SECONDS, kilobytes=500)
     assert fetch(newest).status_code == 400
-    sandbox.advance(400 * DAY)
+    sandbox.advance(400 * DAY_SECONDS)
     assert 500_000 <= len(fetch(newest).content) < 520_000
 
 
@@ -140,10 +140,10 @@ def test_invoca_fetches_what_it_ingested_and_says_what_it_got(tmp_path):
 
 
 def test_invoca_fetches_up_to_a_day_later_and_nothing_from_another_machine(sandbox):
-    sandbox.switches("invoca-recordings", fetch_after=DAY)
+    sandbox.switches("invoca-recordings", fetch_after=DAY_SECONDS)
     ingest(sandbox, "https://recordings.example/a.mp3", "elsewhere")
     ingest(sandbox, f"{sandbox.url}/nothing.mp3", "here")
-    sandbox.advance(DAY - 1)
+    sandbox.advance(DAY_SECONDS - 1)
     assert sandbox.journal("invoca-recordings") == []
     sandbox.advance(1)
     assert fetched(sandbox, "here")["status"] == 404

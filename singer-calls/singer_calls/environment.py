@@ -56,13 +56,13 @@ def settings_from(
         variable = prefix + name.upper().replace("-", "_")
         value = environ.get(variable, written.get(variable))
         if value is not None:
-            settings[name] = _typed(value, schema)
+            settings[name] = _coerced(value, schema)
             if variable not in environ:
                 from_file.append(name)
     return settings, from_file
 
 
-def _typed(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
+def _coerced(text: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
     declared = schema.get("type", "string")
     kinds = {declared} if isinstance(declared, str) else {*declared}
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-_LONGEST = 64  # characters
+_LONGEST_CHARS = 64
 
 
-def shown(name: str, longest: int = _LONGEST) -> str:
+def shown(name: str, longest: int = _LONGEST_CHARS) -> str:
     """A name from outside, in quotes and on one line, with what could steer a terminal escaped.
 
     Args:
@@ -15,6 +15,6 @@ def shown(name: str, longest: int = _LONGEST) -> str:
     return repr(name if len(name) <= longest else f"{name[:longest]}…")
 
 
-def shown_bare(name: str, longest: int = _LONGEST) -> str:
+def shown_bare(name: str, longest: int = _LONGEST_CHARS) -> str:
     """The same without the quotes, for a sentence."""
     return shown(name, longest)[1:-1]

@@ -12,7 +12,7 @@ from singer_calls.extract import RetriableError, Spill, iterate_array
 from singer_calls.extract.json_array import decoded
 
 
-def elements(chunks):
+def iterated(chunks):
     return iterate_array(decoded(chunks, None))
 
 
@@ -38,7 +38,7 @@ def pieces(body: bytes, sizes: list[int]) -> list[bytes]:
 def test_pieces_make_no_difference(items, layout, sizes):
     """However the network cuts the body, the elements are those of json.loads."""
     body = json.dumps(items, **layout).encode("utf-8", "surrogatepass")
-    assert list(elements(pieces(body, sizes))) == json.loads(body.decode("utf-8", "replace"))
+    assert list(iterated(pieces(body, sizes))) == json.loads(body.decode("utf-8", "replace"))
 
 
 @given(st.lists(st.dictionaries(st.text(), values, min_size=1), min_size=1, max_size=4), st.data())
@@ -47,7 +47,7 @@ def test_a_cut_body_is_never_taken_for_a_whole_one(items, data):
     body = json.dumps(items).encode()
     size = data.draw(st.integers(0, len(body) - 1))
     with pytest.raises(RetriableError):
-        list(elements([body[:size]]))
+        list(iterated([body[:size]]))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_cut_body_is_never_taken_for_a_whole_one(items, data):
 def test_what_is_no_list_is_asked_for_again(body):
     """And the reason does not hold a byte of it."""
     with pytest.raises(RetriableError) as error:
-        list(elements([body]))
+        list(iterated([body]))
     assert error.value.reason in {
         "answered something that is not a list of calls",
         "cut its answer short, or the answer is not JSON",
@@ -90,7 +90,7 @@ def test_elements_come_before_the_body_has_ended():
             sent.append(piece)
             yield piece
 
-    arriving = elements(body())
+    arriving = iterated(body())
     assert next(arriving) == {"a": 1}
     assert len(sent) == 1
 
@@ -98,7 +98,7 @@ def test_elements_come_before_the_body_has_ended():
 def test_a_broken_letter_does_not_hold_up_the_calls():
     """Bytes that are no UTF-8, a byte order mark and a raw line break are read past."""
     body = b'\xef\xbb\xbf[{"a":"\xff\n"}]'
-    assert list(elements([body])) == [{"a": "\ufffd\n"}]
+    assert list(iterated([body])) == [{"a": "\ufffd\n"}]
 
 
 @pytest.mark.parametrize("count", [0, 1, Spill.IN_MEMORY, Spill.IN_MEMORY + 1, 12_345])

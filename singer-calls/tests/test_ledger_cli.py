@@ -331,8 +331,8 @@ def test_a_ledger_that_is_none_or_of_another_release_is_left_as_it_is(tmp_path, 
 
 def test_a_locked_ledger_is_told_and_nothing_is_decided(tmp_path, monkeypatch):
     """Reading goes on: it takes no lock."""
-    monkeypatch.setattr("singer_calls.ledger_cli.desk._PATIENCE", 0.1)
-    monkeypatch.setattr("singer_calls.deliver.sql_store._LOCK_WAIT", 0.1)
+    monkeypatch.setattr("singer_calls.ledger_cli.desk._TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("singer_calls.deliver.sql_store._LOCK_WAIT_SECONDS", 0.1)
     kept = Kept(f"sqlite:///{tmp_path}/calls.db", tmp_path / "rejected")
     kept.note("bad", REJECTED, reason="r")
     with contextlib.closing(sqlite3.connect(tmp_path / "calls.db", isolation_level=None)) as other:

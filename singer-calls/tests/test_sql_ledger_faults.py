@@ -304,7 +304,7 @@ def test_a_call_that_another_run_claims_in_this_moment_is_theirs(schema):
 
 def test_a_table_that_somebody_locked_is_waited_for_and_then_told(schema, monkeypatch):
     """Never silently, and never for longer than a request may take."""
-    monkeypatch.setattr(sql_store, "_LOCK_WAIT", 0.1)
+    monkeypatch.setattr(sql_store, "_LOCK_WAIT_SECONDS", 0.1)
     ledger = SqlLedger(schema, SHORT)
     ledger.apply([Claim(HERE, "a", None, b"f")])
     with contextlib.closing(SqlLedger(schema, FACTS)) as patient:
@@ -326,7 +326,7 @@ def test_a_table_that_somebody_locked_is_waited_for_and_then_told(schema, monkey
 
 def test_a_file_that_somebody_locked_is_waited_for_and_then_told(tmp_path, monkeypatch):
     """A backup, or a shell that was left open."""
-    monkeypatch.setattr(sql_store, "_LOCK_WAIT", 0.1)
+    monkeypatch.setattr(sql_store, "_LOCK_WAIT_SECONDS", 0.1)
     url = f"sqlite:///{tmp_path}/calls.db"
     ledger, patient = SqlLedger(url, SHORT), SqlLedger(url, FACTS)
     ledger.apply([Claim(HERE, "a", None, b"f")])

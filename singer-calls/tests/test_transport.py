@@ -177,7 +177,7 @@ def test_connections_are_kept_only_if_asked_for():
 
 def test_a_connection_that_waited_too_long_carries_no_call(monkeypatch):
     """Gateways end those that ask nothing, perhaps just now."""
-    monkeypatch.setattr(module, "_FRESH", 0.05)
+    monkeypatch.setattr(module, "_FRESH_SECONDS", 0.05)
 
     async def used():
         ages = []

@@ -29,7 +29,7 @@ SCHEMA = json.loads(
     (files("tap_invoca_calls") / "schemas/calls_in_progress.json").read_text("utf-8")
 )
 
-_TICK_SECONDS = 0.5  # between looks for a signal
+_POLL_SECONDS = 0.5  # between looks for a signal
 _UNWATCHED = dict.fromkeys(("first_seen_at", "last_seen_at", "ended_at", "ended_while_stopped"))
 
 
@@ -133,7 +133,7 @@ class CallsInProgress(CallStream):
         until = self._clock.monotonic() + seconds
         while (left := until - self._clock.monotonic()) > 0:
             self.tap.stop_if_asked()
-            self._clock.sleep(min(left, _TICK_SECONDS))
+            self._clock.sleep(min(left, _POLL_SECONDS))
 
     @override
     def _write_record_message(self, record: Record) -> None:

@@ -125,7 +125,7 @@ DOCUMENTED = {
 }
 
 
-def typed(**fields: object) -> dict[str, object]:
+def conformed(**fields: object) -> dict[str, object]:
     """A call with these fields, as a record that fits its schema."""
     return record({"transaction_id": "A1", **fields}, SchemaDrift())
 
@@ -172,7 +172,7 @@ def test_of_a_key_that_occurs_twice_the_last_value_wins_and_null_never_does(valu
 @pytest.mark.parametrize("value", ["1,2", ["1", "2"]])
 def test_keypresses_has_one_name_and_one_form(spelling, value):
     """The examples write it with a space, the table promises a list."""
-    assert typed(**{spelling: value})["keypresses"] == "1,2"
+    assert conformed(**{spelling: value})["keypresses"] == "1,2"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_keypresses_has_one_name_and_one_form(spelling, value):
 )
 def test_demographics_are_found_where_they_are(places):
     """Inside custom_data as in the examples, or beside it as in the text."""
-    call = typed(**places)
+    call = conformed(**places)
     assert call["demographics_data"] == dict.fromkeys(DEMOGRAPHICS) | {"gender_data_append": "Male"}
     assert "Male" not in str(call["custom_data"])
 
@@ -210,7 +210,7 @@ def test_demographics_are_found_where_they_are(places):
 )
 def test_numbers_are_e164_where_they_parse_else_as_sent(sent, kept):
     """The vendor's four formats; what is dialled after a number is part of it."""
-    assert typed(destination_phone_number=sent)["destination_phone_number"] == kept
+    assert conformed(destination_phone_number=sent)["destination_phone_number"] == kept
 
 
 @pytest.mark.parametrize(

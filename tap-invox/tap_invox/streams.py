@@ -62,7 +62,7 @@ class CallsById(_Calls):
         pending = utc_text(end - timedelta(days=self.config["lookback_days"]))
         newest = last = last or 0
         held, seen = inf, Seen()
-        (answer,) = self.read_ahead(lambda _: self._invox.since(start, last or None), [None])
+        (answer,) = self.prefetch(lambda _: self._invox.since(start, last or None), [None])
         for record in answer:
             identity, at = record["call_id"], record["date"] or first
             if identity <= last:

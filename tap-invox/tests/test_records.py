@@ -22,7 +22,7 @@ DOCUMENTED = (
 )
 
 
-def typed(raw, drift=None):
+def conformed(raw, drift=None):
     return records.call(raw, drift or SchemaDrift(), ZONE)
 
 
@@ -49,7 +49,7 @@ def test_the_example_of_a_real_client_is_typed():
         "hour": 10,
         "recording_uri": None,
     }
-    call = typed(raw)
+    call = conformed(raw)
     assert call == {
         **dict.fromkeys(DOCUMENTED.split()),
         "call_id": 1284411,
@@ -74,7 +74,7 @@ def test_the_example_of_a_real_client_is_typed():
 )
 def test_the_id_has_either_name(raw):
     """Documented is call_id, which wins; a real client reads id."""
-    assert typed(raw)["call_id"] == 7
+    assert conformed(raw)["call_id"] == 7
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_id_has_either_name(raw):
 def test_a_call_without_an_id_is_no_record_and_known_for_a_call(raw):
     """It could be lost or doubled and nobody would know."""
     with pytest.raises(NotACallError, match="without a usable call_id") as error:
-        typed({**raw, "caller": "0722000111"})
+        conformed({**raw, "caller": "0722000111"})
     assert "0722" not in str(error.value)
     assert error.value.recognised
 
@@ -96,7 +96,7 @@ def test_a_call_without_an_id_is_no_record_and_known_for_a_call(raw):
 def test_what_is_no_object_is_not_even_that(raw):
     """Something else than calls is in the list."""
     with pytest.raises(NotACallError, match="not an object") as error:
-        typed(raw)
+        conformed(raw)
     assert not error.value.recognised
 
 
@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_null_and_counted():
         "caller": ["0722000111"],
         "summary": {"a": 1},
     }
-    call = typed(raw, drift)
+    call = conformed(raw, drift)
     assert [call[name] for name in ("date", "duration", "caller", "summary")] == [None] * 4
     assert drift.misfits == {"date": 1, "duration": 1, "caller": 1, "summary": 1}
     assert not drift.unknown
@@ -119,18 +119,18 @@ def test_what_does_not_fit_is_null_and_counted():
 def test_a_new_field_of_the_vendor_is_dropped_and_counted():
     """Nothing reaches the output that the schema does not have."""
     drift = SchemaDrift()
-    assert "sip_id" not in typed({"id": 1, "sip_id": 5, "": 1}, drift)
+    assert "sip_id" not in conformed({"id": 1, "sip_id": 5, "": 1}, drift)
     assert drift.unknown == {"sip_id": 1, "": 1}
 
 
 @pytest.mark.parametrize("value", ["", None])
 def test_no_value_is_null(value):
     """In every field, in every way the vendor writes it."""
-    call = typed({"call_id": 1, **dict.fromkeys(DOCUMENTED.split()[1:], value)})
+    call = conformed({"call_id": 1, **dict.fromkeys(DOCUMENTED.split()[1:], value)})
     assert call == {**dict.fromkeys(DOCUMENTED.split()), "call_id": 1}
 
 
 def test_half_a_letter_can_be_written():
     """A text that the vendor cut within a surrogate pair must not end the run."""
-    summary = typed({"id": 1, "summary": "ok \ud83d"})["summary"]
+    summary = conformed({"id": 1, "summary": "ok \ud83d"})["summary"]
     assert summary.encode() == b"ok ?"

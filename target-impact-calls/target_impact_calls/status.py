@@ -86,7 +86,7 @@ NOT_FINAL = (
 
 _IGNORED = re.compile(r"[-_\s]+")
 _SHOWN = re.compile(r"[^\W\d_]+(?:[ _-][^\W\d_]+)*")
-_LONGEST_SHOWN = 30
+_WORD_CHARS = 30
 
 
 def fold(word: str) -> str:
@@ -179,5 +179,5 @@ def _problem(word: str, folded: str) -> str:
 
 def _shown(word: str) -> str:
     """A word in quotes if it is one: what else a mapping puts here may be a number or a name."""
-    short = len(word) <= _LONGEST_SHOWN and _SHOWN.fullmatch(word)
+    short = len(word) <= _WORD_CHARS and _SHOWN.fullmatch(word)
     return f"'{word}'" if short else "a text that is no word"

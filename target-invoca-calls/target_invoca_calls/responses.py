@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _SUPPORT = "Invoca support, questions@invoca.com"
 _FIELD = re.compile("|".join(rf"\b{parameter.name}\b" for parameter in PARAMETERS))
-_LONGEST_REFERENCE = 64
+_REFERENCE_CHARS = 64
 
 _KNOWN_MESSAGES = (
     "Validation failed: 'call' is required",
@@ -110,7 +110,7 @@ def _forbidden(response: Response, _now: float) -> Outcome:
 
 def _cuid(response: Response) -> str | None:
     cuid = _object(response).get("cuid")
-    return cuid[:_LONGEST_REFERENCE] if isinstance(cuid, str) and cuid.isprintable() else None
+    return cuid[:_REFERENCE_CHARS] if isinstance(cuid, str) and cuid.isprintable() else None
 
 
 def _object(response: Response) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_a_definition_is_valid_for_meltano(file):
 
 @pytest.mark.parametrize("file", DEFINITIONS, ids=PLUGINS)
 def test_meltano_adds_a_plugin_from_its_definition(file, tmp_path):
-    """`meltano add --from-ref` takes the file into a project that knows nothing of this repository."""
+    """`meltano add --from-ref` takes the file into a project that knows nothing of ours."""
     (tmp_path / "meltano.yml").write_text(
         "project_id: stranger\nsend_anonymous_usage_stats: false\n"
         "cli: {disable_version_check: true}\n",

@@ -7,7 +7,7 @@ import sys
 from singer_calls.deliver import target
 from target_impact_calls.target import TargetImpactCalls
 
-if not hasattr(target, "_STDOUT_PATIENCE_SECONDS"):
+if not hasattr(target, "_STDOUT_TIMEOUT_SECONDS"):
     sys.exit("the wait for the reader is elsewhere now: this program must follow it")
-target._STDOUT_PATIENCE_SECONDS = 1.0
+target._STDOUT_TIMEOUT_SECONDS = 1.0
 TargetImpactCalls.cli()

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_SIZE = 1 << 20  # of one request at most: a command line and an environment
+_REQUEST_BYTES = 1 << 20  # of one request at most: a command line and an environment
 _SERVER = "import sys; from call_sandbox.testing.forking import serve; sys.exit(serve()())"
 
 
@@ -47,7 +47,7 @@ class ForkServer:
     def __enter__(self) -> Self:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._control, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SIZE)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
         with theirs:
             self._server = subprocess.Popen(  # noqa: S603 - this module
                 [sys.executable, "-P", "-c", _SERVER, str(theirs.fileno()), *self._programs],
@@ -156,7 +156,7 @@ def serve() -> Callable[[], Any]:
             os.read(woken, 4096)
             _reap(children)
             continue
-        asked, fds, _, _ = socket.recv_fds(control, _SIZE, 4)
+        asked, fds, _, _ = socket.recv_fds(control, _REQUEST_BYTES, 4)
         if not asked:
             for pid in children:
                 os.kill(pid, signal.SIGKILL)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 T = TypeVar("T")
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 """Seconds until what does not come is a failed test."""
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+def wait_until(condition: Callable[[], T], what: str, seconds: float = TIMEOUT_SECONDS) -> T:
     """Look until the condition holds, and give what it gave.
 
     Raises:
@@ -229,7 +229,7 @@ class Run:
 
     # How it ends
 
-    def wait(self, seconds: float = PATIENCE) -> int:
+    def wait(self, seconds: float = TIMEOUT_SECONDS) -> int:
         """Its exit code, once all of its output is read; negative for the signal that killed it.
 
         Raises:
@@ -242,7 +242,7 @@ class Run:
             self.close()
             raise TimeoutError(f"still running after {seconds} s:\n{self.errors}") from None
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT_SECONDS)
         return code
 
     @property
@@ -253,9 +253,9 @@ class Run:
     def close(self) -> None:
         """End it, however it is."""
         self._listen()
-        self.kill().process.wait(PATIENCE)
+        self.kill().process.wait(TIMEOUT_SECONDS)
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT_SECONDS)
         self.end_input()
 
     def _aside(self, work: Callable[[], object]) -> None:

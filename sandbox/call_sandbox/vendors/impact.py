@@ -74,7 +74,7 @@ OPTIONAL: Mapping[str, tuple[str, Check]] = {
 PARAMETERS = {**REQUIRED, **OPTIONAL}
 """All 50 documented parameters: what is wrong when the check fails, and the check."""
 
-GENERAL_LIMIT = 255
+GENERAL_LIMIT_CHARS = 255
 """Longest text of impact's other APIs (facts.md 2.2); unknown for this one."""
 
 Problems = list[tuple[str, str]]
@@ -170,7 +170,7 @@ class Impact(Vendor):
             reason, well_formed = rules[name]
             if value and not well_formed(value):
                 found.append((name, reason))
-            elif len(value) > GENERAL_LIMIT and self.switch["long_text"] == "refused":
+            elif len(value) > GENERAL_LIMIT_CHARS and self.switch["long_text"] == "refused":
                 found.append((name, "Longer than 255 characters"))
         return found
 

@@ -23,7 +23,7 @@ from call_sandbox.vendors.invoca import (
     unsupported,
 )
 
-DAY = 86400
+DAY_SECONDS = 86400
 VERSION = "2022-03-01"
 """The documented one; each of Invoca's APIs has its own."""
 
@@ -192,7 +192,7 @@ class InvocaIngestion(Vendor):
         return {"cuid": cuid(key)} if self.switch["cuid"] == "yes" else {}
 
     def _processed(self, call: Ingested) -> bool:
-        return self.world.now >= call.at + min(int(self.switch["processing"]), DAY)
+        return self.world.now >= call.at + min(int(self.switch["processing"]), DAY_SECONDS)
 
     def _checked(self, sent: Any) -> Mapping[str, Any]:  # noqa: ANN401
         call = sent.get("call") if isinstance(sent, dict) else None

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 ZONE = ZoneInfo("America/Los_Angeles")
 """Times are in the zone of the API user, with the offset."""
 
-LONGEST = 3600
+LONGEST_CALL_SECONDS = 3600
 """No call of the sandbox lasts longer, seconds."""
 
-KEY_EVERY = 15
+KEY_EVERY_SECONDS = 15
 """Seconds between two pressed keys."""
 
-APPLIED_AFTER = 30
+APPLIED_AFTER_SECONDS = 30
 """Seconds after which some calls get their external id."""
 
 VERSION = "2022-08-01"
@@ -156,7 +156,7 @@ class InvocaLive(Vendor):
     def on_the_line(self) -> list[Call]:
         """The calls that are bridged and not ended now, the most recently bridged first."""
         now, calls = self.world.now, self.world.calls
-        numbers = range(calls.first_after(now - LONGEST), calls.existing(now))
+        numbers = range(calls.first_after(now - LONGEST_CALL_SECONDS), calls.existing(now))
         lasting = (
             call
             for call in map(calls.call, numbers)
@@ -167,8 +167,8 @@ class InvocaLive(Vendor):
     def render(self, call: Call) -> dict[str, Any]:
         """All documented fields of a call as it stands now, nulls included."""
         lasted = int(self.world.now) - _bridged(call)
-        keys = [str(die % 10) for die in call.dice[:4]][: lasted // KEY_EVERY]
-        applied = call.dice[13] % 2 and lasted >= APPLIED_AFTER
+        keys = [str(die % 10) for die in call.dice[:4]][: lasted // KEY_EVERY_SECONDS]
+        applied = call.dice[13] % 2 and lasted >= APPLIED_AFTER_SECONDS
         number = WRITTEN[self.switch["numbers"]]
         advertiser = BUSINESSES.index(call.business) + 1
         return {

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from call_sandbox.journal import Journal
 
-DAY = 86400
-AT_ONCE = 8
+DAY_SECONDS = 86400
+FETCHES_AT_ONCE = 8
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
@@ -73,7 +73,7 @@ class InvocaRecordings(Vendor):
 
     async def serve(self, journal: Journal) -> None:
         """Fetch whatever is due, until cancelled."""
-        slots = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(FETCHES_AT_ONCE)
         self.world.changed = asyncio.Event()  # of this loop: a state may be served again
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False) as session,
@@ -87,7 +87,7 @@ class InvocaRecordings(Vendor):
                 await self.world.changed.wait()
 
     def _is_due(self, since: float) -> bool:
-        return self.world.now >= since + min(int(self.switch["fetch_after"]), DAY)
+        return self.world.now >= since + min(int(self.switch["fetch_after"]), DAY_SECONDS)
 
     async def _fetch(
         self,

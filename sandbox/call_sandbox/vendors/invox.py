@@ -10,7 +10,7 @@ from math import gcd
 from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from call_sandbox.calls import DAY, HOUR, OFFLINE, Call
+from call_sandbox.calls import DAY_SECONDS, HOUR_SECONDS, OFFLINE, Call
 from call_sandbox.credentials import INVOX_API_KEY
 from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor, mask
 
@@ -122,9 +122,9 @@ class Invox(Vendor):
         # Bare local times are compared, as a vendor's database would: the repeated hour matches
         # twice. The numbers are cut a day wide, then each row is compared.
         if first:
-            low = max(low, self.world.calls.first_after(_utc(first) - DAY))
+            low = max(low, self.world.calls.first_after(_utc(first) - DAY_SECONDS))
         if last:
-            high = min(high, self.world.calls.first_after(_utc(last) + DAY))
+            high = min(high, self.world.calls.first_after(_utc(last) + DAY_SECONDS))
         numbers = ORDER[self.switch["order"]](range(low, max(low, high)))
         return self._render(numbers, first or "", last or "9")
 
@@ -198,7 +198,7 @@ def row(call: Call, local: datetime, now: float, switch: Mapping[str, Any]) -> d
         else None,
         "gclid": f"Cj0KCQ{click}BwE" if channel.click_id == "gclid" else None,
         "fbclid": f"IwAR{click}" if channel.click_id == "fbclid" else None,
-        "gacid": f"{call.dice[14]}.{call.start - die % DAY}" if online else None,
+        "gacid": f"{call.dice[14]}.{call.start - die % DAY_SECONDS}" if online else None,
         "ttclid": f"E.C.P.{click}" if channel.click_id == "ttclid" else None,
         "reason": call.reason if told else None,
         "summary": call.summary if told else None,
@@ -256,7 +256,9 @@ def _shuffled(numbers: range) -> Iterable[int]:
 DURATION: Mapping[str, Callable[[int], int | str]] = {
     "number": int,
     "string": str,
-    "hms": lambda seconds: f"{seconds // HOUR:02}:{seconds // 60 % 60:02}:{seconds % 60:02}",
+    "hms": lambda seconds: (
+        f"{seconds // HOUR_SECONDS:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    ),
 }
 MISSING: Mapping[str, Callable[[dict[str, Any], int], dict[str, Any]]] = {
     "mixed": _mixed,

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
-from call_sandbox.calls import DAY, HOUR
+from call_sandbox.calls import DAY_SECONDS, HOUR_SECONDS
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 from call_sandbox.vendor import Handler, PageCall, Request, Response, Switch, Vendor, mask
 from call_sandbox.vendors.iovox_calls import (
@@ -38,7 +38,7 @@ DEFAULT_FIELDS = (
 )
 LARGEST_LIMIT = 20_000
 COLOURS = frozenset({"BLUE", "GREEN", "GOLD", "RED"})
-LONGEST_CALL = 2 * HOUR
+LONGEST_CALL_SECONDS = 2 * HOUR_SECONDS
 
 XML = '<?xml version="1.0" encoding="utf-8"?>'
 ERROR_FORM: Mapping[str, Callable[[int, str], tuple[str, str]]] = {
@@ -216,7 +216,7 @@ class Iovox(Vendor):
 
     def _listed(self, number: int, start: int) -> bool:
         """Whether the call shows yet: when it has ended, and some only a few requests later."""
-        if self.switch["listed"] == "ended" and start > self.world.now - LONGEST_CALL:
+        if self.switch["listed"] == "ended" and start > self.world.now - LONGEST_CALL_SECONDS:
             call = self.world.calls.call(number)
             if start + call.ring + call.talk > self.world.now:
                 return False
@@ -293,7 +293,7 @@ class Asked:
             int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
             for text in (self.first, self.last)
         )
-        return first - DAY, last + DAY
+        return first - DAY_SECONDS, last + DAY_SECONDS
 
 
 def _order(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from call_sandbox.calls import CHANNELS, DAY, HOUR, Call
+from call_sandbox.calls import CHANNELS, DAY_SECONDS, HOUR_SECONDS, Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -87,10 +87,10 @@ SPEECH = (
     ("caller", "I'll call again tomorrow, thank you."),
 )
 ADMIN = "manager@clinica.example"
-LATEST_COMMENT = 18 * DAY
+LATEST_COMMENT_SECONDS = 18 * DAY_SECONDS
 """The published comment was written 18 days after its call."""
 
-LATEST_TRANSCRIPTION = HOUR // 2
+LATEST_TRANSCRIPTION_SECONDS = HOUR_SECONDS // 2
 """Vendor docs, transcribeCallRecording."""
 
 
@@ -124,8 +124,8 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
     located = call.caller.startswith(("+44", "+40"))
     result, forwarded = _result(call, switch["result"])
     destination = call.destination[1:] if forwarded else ""
-    heard = answered and now >= end + dice[14] % LATEST_TRANSCRIPTION and call.recorded
-    commented = dice[15] % 6 == 0 and now >= end + dice[6] % LATEST_COMMENT
+    heard = answered and now >= end + dice[14] % LATEST_TRANSCRIPTION_SECONDS and call.recorded
+    commented = dice[15] % 6 == 0 and now >= end + dice[6] % LATEST_COMMENT_SECONDS
     return {
         "id": identity(call),
         "call_start": local(start),
@@ -165,7 +165,7 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
         "comments": [
             {
                 "comment_id": f"{dice[4]:08x}{dice[5]:08x}{dice[6]:08x}{dice[7]:08x}",
-                "created": local(end + dice[6] % LATEST_COMMENT),
+                "created": local(end + dice[6] % LATEST_COMMENT_SECONDS),
                 "username": ADMIN,
                 "language": "en",
                 "text": "Call back on Monday.",
@@ -191,10 +191,10 @@ def row(call: Call, start: int, now: float, switch: Mapping[str, Any]) -> dict[s
                 "username": ADMIN,
                 "created": local(end + 60),
                 "assigned_username": ADMIN,
-                "reminder_date": local(end + DAY),
+                "reminder_date": local(end + DAY_SECONDS),
                 "reminder_message": "Send the offer.",
                 "status": "OPEN",
-                "due_date": local(end + 2 * DAY),
+                "due_date": local(end + 2 * DAY_SECONDS),
             }
         ]
         if dice[10] % 20 == 0
@@ -257,7 +257,7 @@ def _clock(zone: str) -> Callable[[int], str]:
 
 
 def _hms(seconds: int) -> str:
-    return f"{seconds // HOUR:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{seconds // HOUR_SECONDS:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _category(number: int, label: str, value: str) -> dict[str, str]:

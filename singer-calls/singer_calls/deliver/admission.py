@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from singer_calls.http.retry import GiveUp, RetryAfter, RetryPolicy
 
-_TRIP = 3  # failures in a row that are no longer these calls' own
-_PROBES = 2  # requests at once while half-open
+_TRIP_FAILURES = 3  # failures in a row that are no longer these calls' own
+_PROBES_AT_ONCE = 2  # requests at once while half-open
 
 
 class Admission:
@@ -113,10 +113,10 @@ class Admission:
                 several in a row are the vendor's.
         """
         self._streak += 1
-        alone = self._streak < _TRIP and not self._probes
+        alone = self._streak < _TRIP_FAILURES and not self._probes
         if not everyone and (alone or tries >= self._policy.max_tries):
             return self._policy.after(tries, wish)
-        self._probes = _PROBES
+        self._probes = _PROBES_AT_ONCE
         return self._pause.refused(began, self._clock(), wish)
 
     def doubt(self) -> None:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from singer_calls.http.faults import Fault
 
-BODY_LIMIT = 64 * 1024  # bytes read of an answer: enough for every documented one
+BODY_LIMIT_BYTES = 64 * 1024  # read of an answer: enough for every documented one
 _ZLIB_OR_GZIP = 47  # zlib's wbits: both kinds of head, told apart
-HEAD_LIMIT = 64 * 1024
+HEAD_LIMIT_BYTES = 64 * 1024
 _EARLY = faults.Fault("an answer came before the request was written whole", sent=True)
 _LOOKS = 3  # at a connection on which something waits
 
@@ -86,7 +86,7 @@ class Reply:
         except httptools.HttpParserError:
             self.broken = True
         self._unread_head = 0 if self._head_read else self._unread_head + len(data)
-        if self._unread_head and (self.broken or self._unread_head > HEAD_LIMIT):
+        if self._unread_head and (self.broken or self._unread_head > HEAD_LIMIT_BYTES):
             self.broken = True
             self._status = None  # what a nonsense head begins with says nothing
         return self.ended
@@ -128,8 +128,8 @@ class Reply:
     def on_body(self, data: bytes) -> None:
         """A piece of the body; what is too long is read no further."""
         if not self.complete:
-            self._body += data[: BODY_LIMIT - len(self._body)]
-            self.broken = len(self._body) >= BODY_LIMIT
+            self._body += data[: BODY_LIMIT_BYTES - len(self._body)]
+            self.broken = len(self._body) >= BODY_LIMIT_BYTES
 
     def on_message_complete(self) -> None:
         """The end, unless this was an interim answer (100 to 199, RFC 9110 section 15.2)."""
@@ -151,7 +151,7 @@ def _decoded(encoding: str, body: bytes) -> tuple[bytes, bool]:
         case "gzip" | "x-gzip" | "deflate":
             decoder = zlib.decompressobj(_ZLIB_OR_GZIP)
             try:
-                return decoder.decompress(body, BODY_LIMIT), decoder.eof
+                return decoder.decompress(body, BODY_LIMIT_BYTES), decoder.eof
             except zlib.error:
                 return b"", False
         case _:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 MARK = "set_aside"
-WORDS_LIMIT = 2048  # characters of the vendor's own words
+WORDS_LIMIT_CHARS = 2048  # of the vendor's own words
 _RULE = 1  # how contents are hashed
 
 # The first form wrote its mark into the record, and declared it in SCHEMA, word for word:
@@ -235,7 +235,7 @@ class DeadLetterFile:
             "field": refused.field,
             "fields": list(refused.fields),
             "status": refused.status,
-            "words": refused.words[:WORDS_LIMIT],
+            "words": refused.words[:WORDS_LIMIT_CHARS],
             "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 

@@ -13,7 +13,7 @@ from singer_calls.deliver.outcome import InvalidCallError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-KEY_LIMIT = 512  # characters; every database can index that
+KEY_LIMIT_CHARS = 512  # every database can index that
 FINGERPRINT_RULE = 1  # how fingerprints are made; those of another rule say nothing
 
 
@@ -50,8 +50,10 @@ class Delivery:
         Raises:
             InvalidCallError: It is too long, or no text of a database.
         """
-        if len(self.key) > KEY_LIMIT:
-            raise InvalidCallError(f"the call's key must be at most {KEY_LIMIT} characters long")
+        if len(self.key) > KEY_LIMIT_CHARS:
+            raise InvalidCallError(
+                f"the call's key must be at most {KEY_LIMIT_CHARS} characters long"
+            )
         if not is_storable(self.key):
             raise InvalidCallError("the call's key has a NUL or half of a surrogate pair in it")
 
@@ -81,7 +83,7 @@ class Response:
     Attributes:
         status: The HTTP status, three digits.
         headers: Its headers, looked up without regard to case.
-        body: At most ``connection.BODY_LIMIT`` bytes of it, decoded.
+        body: At most ``connection.BODY_LIMIT_BYTES`` of it, decoded.
         whole: False when the body was cut, too long or can't be decoded. The status decides all
             the same, unless a vendor's table reads the body of that status.
     """

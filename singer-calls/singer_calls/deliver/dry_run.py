@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from singer_calls.deliver.destination import Destination
     from singer_calls.deliver.target import CallTarget
 
-_EXAMPLES = 3
-_ROWS = 20  # of the table of partners
-_LONGEST = 40  # characters of a value that are shown
+_EXAMPLES_SHOWN = 3
+_ROWS_SHOWN = 20  # of the table of partners
+_VALUE_CHARS = 40  # of a value that are shown
 
 
 class DryDelivery:
@@ -87,7 +87,7 @@ class Preview:
         values = _values(delivery)
         partner = values.get(self._destination.partner_field, delivery.account.campaign)
         self._partners[_printable(str(partner))] += 1
-        if len(self._examples) < _EXAMPLES:
+        if len(self._examples) < _EXAMPLES_SHOWN:
             values.setdefault(self._destination.key_field, delivery.key)
             self._examples.append(" ".join(self._masked(values)))
 
@@ -109,15 +109,15 @@ class Preview:
         yield from self._examples
         field = self._destination.partner_field
         yield f"{'calls':>9}  {field}"
-        for partner, calls in self._partners.most_common(_ROWS):
+        for partner, calls in self._partners.most_common(_ROWS_SHOWN):
             yield f"{calls:>9}  {partner}"
-        if (more := len(self._partners) - _ROWS) > 0:
+        if (more := len(self._partners) - _ROWS_SHOWN) > 0:
             yield f"          and {more} more"
         for name, table in self._tables.items():
             named = {_printable(str(value)) for value in table.values()}
             missing = sorted(named - self._partners.keys())
             if missing and len(missing) < len(named):  # else it is a table of something else
-                yield f"{name} names {field} without a call: {', '.join(missing[:_ROWS])}"
+                yield f"{name} names {field} without a call: {', '.join(missing[:_ROWS_SHOWN])}"
 
 
 def _values(delivery: Delivery) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _values(delivery: Delivery) -> dict[str, Any]:
 
 
 def _printable(text: str) -> str:
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    short = text if len(text) <= _VALUE_CHARS else f"{text[:_VALUE_CHARS]}…"
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode() for one in short
     )

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 RULE = 1  # how marks are made; marks of another rule contradict nothing
 WITHHELD = -1  # the mark of a caller who withheld the number
-_DIGITS = 7  # of a number: what all its spellings share
-_MINUTE = 60
-_QUARTER = 15 * _MINUTE
-_ZONES = 14 * 60 * _MINUTE  # the widest offset from UTC
+_MARK_DIGITS = 7  # of a number: what all its spellings share
+_MINUTE_SECONDS = 60
+_QUARTER_SECONDS = 15 * _MINUTE_SECONDS
+_ZONES_SECONDS = 14 * 60 * _MINUTE_SECONDS  # the widest offset from UTC
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -71,8 +71,8 @@ class Identity:
         if self.moment is None or known.moment is None:
             return False
         moved = abs(self.moment - known.moment)
-        zone = moved <= _ZONES and moved % _QUARTER == 0
-        return moved >= _MINUTE and not zone
+        zone = moved <= _ZONES_SECONDS and moved % _QUARTER_SECONDS == 0
+        return moved >= _MINUTE_SECONDS and not zone
 
     def is_same(self, known: Identity) -> bool:
         """Whether this is certainly the same call as ``known``, whatever their keys.
@@ -91,7 +91,7 @@ class Identity:
         """Whether ``is_same`` can be true of this identity at all."""
         return (
             self.moment is not None
-            and self.moment % _MINUTE != 0
+            and self.moment % _MINUTE_SECONDS != 0
             and self.caller is not None
             and self.called is not None
         )
@@ -116,7 +116,7 @@ def mark(number: str | None, *more: object) -> int | None:
     Returns:
         16 bits, or None.
     """
-    digits = "".join(filter(str.isdecimal, number or ""))[-_DIGITS:]
+    digits = "".join(filter(str.isdecimal, number or ""))[-_MARK_DIGITS:]
     if not digits:
         return None
     text = "|".join([digits, *map(str, more)])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.entries import Ledger
     from singer_calls.deliver.group_commit import Worker
 
-_BEATS = 6  # in the time after which another run may end this one
+_BEATS_PER_EXPIRY = 6  # in the time after which another run may end this one
 
 
 def boot_seconds() -> float:
@@ -54,7 +54,7 @@ class Lease:
             RunEndedError: The run was ended by another, or could not beat in time.
         """
         while True:
-            await asyncio.sleep(self._ledger.expiry / _BEATS)
+            await asyncio.sleep(self._ledger.expiry / _BEATS_PER_EXPIRY)
             began = self._clock()
             try:
                 alive = await self._worker.do(self._ledger.beat)

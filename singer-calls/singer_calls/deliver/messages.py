@@ -8,19 +8,19 @@ from typing import Any
 import msgspec
 import simplejson
 
-_LONGEST = 40  # digits of a whole number that is written out: more are no id
+_LONGEST_DIGITS = 40  # of a whole number that is written out: more are no id
 
 
 def _number(text: str) -> int | Decimal:
     """A JSON number with a point or an exponent: 5, 5.0 and 5e0 are one number."""
     number = Decimal(text)
-    short = number.is_finite() and number.adjusted() < _LONGEST
+    short = number.is_finite() and number.adjusted() < _LONGEST_DIGITS
     return int(number) if short and number == number.to_integral_value() else number
 
 
 def _whole(text: str) -> int | Decimal:
     """A JSON number without a point; Python refuses to make an int of thousands of digits."""
-    return int(text) if len(text) <= _LONGEST else Decimal(text)
+    return int(text) if len(text) <= _LONGEST_DIGITS else Decimal(text)
 
 
 _fast = msgspec.json.Decoder(float_hook=_number).decode

@@ -32,7 +32,7 @@ _LARGEST_EXPONENT = 16
 _LARGEST_INT = 10**40
 _CENT = Decimal("0.01")
 _NAMES_SHOWN = 5  # unknown names in a warning
-_NAME_SHOWN = 60  # characters of one
+_NAME_CHARS = 60  # of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def ignored(vendor: str, parameters: Iterable[Parameter], record: Mapping[str, A
 
 def shown_name(name: str) -> str:
     """A name that the data chose, fit for a log line: printable ASCII, not longer than a line."""
-    cut = f"{name[:_NAME_SHOWN]}..." if len(name) > _NAME_SHOWN else name
+    cut = f"{name[:_NAME_CHARS]}..." if len(name) > _NAME_CHARS else name
     return cut.encode("unicode_escape").decode()
 
 

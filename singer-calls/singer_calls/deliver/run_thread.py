@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.run import DeliveryRun
     from singer_calls.errors import PluginError
 
-_GLANCE_SECONDS = 0.1  # between two looks at whether a signal came, while waiting
+_POLL_SECONDS = 0.1  # between two looks at whether a signal came, while waiting
 
 
 class RunThread:
@@ -74,7 +74,7 @@ class RunThread:
             PluginError: Sending can't go on; the call was not taken.
             StopReading: A signal came while it waited; the call was not taken.
         """
-        while not self._room.acquire(timeout=_GLANCE_SECONDS):
+        while not self._room.acquire(timeout=_POLL_SECONDS):
             if self._stopping():
                 raise StopReading
         if self.failure is not None:
@@ -104,7 +104,7 @@ class RunThread:
         self._check = check
         self._soon(self._finish, abandon)
         while self._thread.is_alive():
-            self._thread.join(_GLANCE_SECONDS)
+            self._thread.join(_POLL_SECONDS)
             if self._stopping() and not abandon:
                 abandon = True
                 self._soon(self._finish, abandon)

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from singer_calls.deliver.transport import Transport
     from singer_calls.http.retry import RetryPolicy
 
-_GLANCE_SECONDS = 0.5, 2.0  # between two looks at a call that another run is sending
-_EXPIRIES = 2  # of another run's lease: how long its call is waited for
+_POLL_SECONDS = 0.5, 2.0  # between two looks at a call that another run is sending
+_WAIT_EXPIRIES = 2  # of another run's lease: how long its call is waited for
 _HOUR_SECONDS = 3600
 _MOST_DOUBTS = 3  # unknown outcomes in a row: the vendor is not to be had
 
@@ -197,9 +197,9 @@ class Sender:
 
     async def _wait_for_other(self, lookup: db.Lookup, found: db.Found) -> db.Found:
         """Another run is sending the call, alive or not: wait for what it becomes, not for ever."""
-        shortest, longest = _GLANCE_SECONDS
+        shortest, longest = _POLL_SECONDS
         pause = shortest
-        until = self._clocks[0]() + _EXPIRIES * self._commit.expiry
+        until = self._clocks[0]() + _WAIT_EXPIRIES * self._commit.expiry
         self._memory.waiting_for[lookup.key] = found.row.run if found.row else 0
         try:
             while self._clocks[0]() < until:

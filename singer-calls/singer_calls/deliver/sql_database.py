@@ -36,14 +36,14 @@ class Database:
 
     Args:
         url: SQLAlchemy URL, SQLite or PostgreSQL.
-        patience: Seconds for which an outage is sat out.
+        timeout: Seconds for which an outage is sat out.
 
     Raises:
         LedgerError: The URL is wrong, or the database can't be used, or is newer than this code.
     """
 
-    def __init__(self, url: str, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, url: str, timeout: float) -> None:
+        self._timeout = timeout
         with explained("opened"):
             self.engine = open_engine(url)
             self._reader = reading(self.engine)
@@ -93,7 +93,7 @@ class Database:
                 continue
             except sa.exc.SQLAlchemyError as error:
                 now = time.monotonic()
-                until = until or now + self._patience
+                until = until or now + self._timeout
                 if now >= until or not is_transient(error):
                     raise in_words(error, what) from error
             time.sleep(pause)

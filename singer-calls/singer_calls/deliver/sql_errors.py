@@ -24,13 +24,13 @@ def code_of(error: BaseException | None) -> int | str | None:
 
 
 _BUSY, _LOCKED = 5, 6
-_AGAIN = {_BUSY, _LOCKED, "40001", "40P01", "55P03", "57014", "25006", "25P03", "53300"}
+_RETRIABLE = {_BUSY, _LOCKED, "40001", "40P01", "55P03", "57014", "25006", "25P03", "53300"}
 
 
 def is_transient(error: sa.exc.SQLAlchemyError) -> bool:
     """Whether the same may work in a moment: connection lost, deadlock, locked, restarting."""
     code = code_of(error)
-    if isinstance(error, sa.exc.TimeoutError) or code in _AGAIN:
+    if isinstance(error, sa.exc.TimeoutError) or code in _RETRIABLE:
         return True
     if isinstance(code, str):
         return code[:2] in {"08", "57"}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-_DAY = 24 * 60 * 60
+_DAY_SECONDS = 24 * 60 * 60
 
 
 def report(url: str) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _runs(connection: Connection) -> Iterator[str]:
 
 
 def _calls(connection: Connection) -> Iterator[str]:
-    day = (CALLS.c.updated - CALLS.c.updated % _DAY).label("day")
+    day = (CALLS.c.updated - CALLS.c.updated % _DAY_SECONDS).label("day")
     count = sa.func.count().label("calls")
     query = (
         sa.select(CALLS.c.account, day, CALLS.c.state, count)

@@ -50,7 +50,7 @@ _TYPES = {
 COLUMNS = tuple(_TYPES)
 _CHANGING = COLUMNS[2:]
 _TEXT_LIMIT = 512  # characters of what a vendor or a rule says
-_CHUNK = 256  # keys per statement on SQLite
+_CHUNK_KEYS = 256  # keys per statement on SQLite
 
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM {CALLS.name}"
 _STANDING = "state IN ('sending', 'unknown', 'rejected')"
@@ -165,8 +165,8 @@ def _among(
     """Rows with one of these values, on SQLite."""
     rows: list[Raw] = []
     ordered = list(values)
-    for start in range(0, len(ordered), _CHUNK):
-        some = ordered[start : start + _CHUNK]
+    for start in range(0, len(ordered), _CHUNK_KEYS):
+        some = ordered[start : start + _CHUNK_KEYS]
         # A power of two: few statements, each prepared once. What is named twice is found once.
         length = 1 << (len(some) - 1).bit_length()
         some += some[-1:] * (length - len(some))

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from singer_calls.deliver.sql_calls import Calls
 
 _LOST = "lost"  # how a run ended that another one ended
-_KEPT = 90 * 24 * 60 * 60  # seconds for which each ended run keeps a row of its own
-_DAY = 24 * 60 * 60
+_KEPT_SECONDS = 90 * 24 * 60 * 60  # for which each ended run keeps a row of its own
+_DAY_SECONDS = 24 * 60 * 60
 _WATCHED = (
     RUNS.c.id,
     RUNS.c.counter,
@@ -148,7 +148,7 @@ class Runs:
         with self._database.writing() as connection:
             connection.execute(end.values(values))
             self._sweep(connection)
-            fold(connection, now() - _KEPT)
+            fold(connection, now() - _KEPT_SECONDS)
 
 
 def fold(connection: Connection, before: int) -> None:
@@ -158,11 +158,11 @@ def fold(connection: Connection, before: int) -> None:
         connection: In a transaction.
         before: UTC seconds; whole days before it are folded.
     """
-    old = (RUNS.c.ended < before - before % _DAY) & (RUNS.c.runs == 1)
+    old = (RUNS.c.ended < before - before % _DAY_SECONDS) & (RUNS.c.runs == 1)
     found = sa.select(RUNS).where(old).order_by(RUNS.c.id).with_for_update(skip_locked=True)
     days: dict[tuple[str, int], list[Any]] = {}
     for run in connection.execute(found):
-        days.setdefault((run.target, run.ended // _DAY), []).append(run)
+        days.setdefault((run.target, run.ended // _DAY_SECONDS), []).append(run)
     for runs in days.values():
         *others, last = runs
         if not others:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 MOUNTS = Path("/proc/self/mountinfo")
 
-_PATIENCE = 50  # tenths of a second for another run to make the tables
-_LOCK_WAIT = 5  # seconds for somebody's lock, before it is tried again
-_CONNECT = 10  # seconds for a server to answer
-_SILENT = 30  # seconds without an acknowledgement after which a connection is dead
+_TABLES_TENTHS = 50  # of a second, for another run to make the tables
+_LOCK_WAIT_SECONDS = 5  # for somebody's lock, before it is tried again
+_CONNECT_SECONDS = 10  # for a server to answer
+_SILENT_SECONDS = 30  # without an acknowledgement after which a connection is dead
 _TWICE = {"42P07", "42710", "23505"}  # another run made it at the same moment
 
 
@@ -77,9 +77,9 @@ def _open_server(address: URL, *, write: bool) -> Engine:
         "prepare_threshold": None,  # a pooler gives each transaction another session
         "client_encoding": "utf8",
         "application_name": "call-ledger",
-        "connect_timeout": _CONNECT,
-        "keepalives_idle": _SILENT,
-        "tcp_user_timeout": _SILENT * 1000,
+        "connect_timeout": _CONNECT_SECONDS,
+        "keepalives_idle": _SILENT_SECONDS,
+        "tcp_user_timeout": _SILENT_SECONDS * 1000,
     }
     for name in arguments.keys() & address.query.keys():
         del arguments[name]
@@ -137,13 +137,13 @@ def _open_file(address: URL, *, create: bool) -> Engine:
         _make_file(file)
     engine = sa.create_engine(
         address.set(database=str(file)),
-        connect_args={"timeout": _LOCK_WAIT, "check_same_thread": False},
+        connect_args={"timeout": _LOCK_WAIT_SECONDS, "check_same_thread": False},
     )
 
     @sa.event.listens_for(engine, "connect")
     def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401
         connection.isolation_level = None  # the driver begins nothing, the next listener does
-        _write_ahead(connection)
+        _use_wal(connection)
         for pragma in ("synchronous=FULL", "cache_size=-16000"):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -155,9 +155,9 @@ def _open_file(address: URL, *, create: bool) -> Engine:
     return engine
 
 
-def _write_ahead(connection: Any) -> None:  # noqa: ANN401 - the driver's
+def _use_wal(connection: Any) -> None:  # noqa: ANN401 - the driver's
     """Switch to WAL; when two do so at once, SQLite says "busy" whatever its timeout."""
-    end = time.monotonic() + _LOCK_WAIT
+    end = time.monotonic() + _LOCK_WAIT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -248,7 +248,7 @@ def make_tables(engine: Engine) -> None:
             "The file at ledger_url holds no ledger: name another one, or restore the ledger from "
             "a backup (a copy made while a run went on lacks its -wal file)"
         )
-    for _ in range(_PATIENCE):
+    for _ in range(_TABLES_TENTHS):
         try:
             with engine.begin() as connection:
                 limit_waits(connection)
@@ -266,4 +266,4 @@ def make_tables(engine: Engine) -> None:
 def limit_waits(connection: Connection) -> None:
     """Wait seconds at most for a lock in this transaction, as SQLite's connections do anyway."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(_LOCK_WAIT * 1000)}")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(_LOCK_WAIT_SECONDS * 1000)}")

@@ -26,7 +26,7 @@ from singer_calls.http.statuses import Meaning, meaning
 if TYPE_CHECKING:
     from singer_calls.deliver.delivery import Response
 
-WORDS_LIMIT = 2000  # characters of a vendor's answer that are kept
+WORDS_LIMIT_CHARS = 2000  # of a vendor's answer that are kept
 
 Row: TypeAlias = Outcome | Callable[["Response", float], Outcome]
 Table: TypeAlias = Mapping[int, Row]
@@ -47,7 +47,7 @@ def read(table: Table, response: Response, now: float) -> Outcome:
     outcome = row if isinstance(row, Outcome) else row(response, now)
     if not isinstance(outcome, Rejected):
         return outcome
-    words = text_of(response).strip()[:WORDS_LIMIT]
+    words = text_of(response).strip()[:WORDS_LIMIT_CHARS]
     return replace(outcome, status=response.status, words=words)
 
 

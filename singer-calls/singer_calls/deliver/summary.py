@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from singer_calls.deliver.identity import Account
 
-_REASONS = 10  # shown at the end
+_REASONS_SHOWN = 10  # shown at the end
 
 
 class CallMetric(enum.StrEnum):
@@ -151,7 +151,7 @@ class Summary:
     def log(self, logger: logging.Logger) -> None:
         """The end of the run: the counts, and the ten most frequent reasons."""
         logger.info("Summary: %s", self.line())
-        for reason, count in self._reasons.most_common(_REASONS):
+        for reason, count in self._reasons.most_common(_REASONS_SHOWN):
             logger.warning("%d calls %s", count, reason)
-        if (more := len(self._reasons) - _REASONS) > 0:
+        if (more := len(self._reasons) - _REASONS_SHOWN) > 0:
             logger.warning("%d more reasons: see the files of rejected calls.", more)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.destination import Destination
 
 TEST_STREAM = "meltano_test_stream"  # what `meltano config test` sends
-_STDOUT_PATIENCE_SECONDS = 30.0  # for whoever reads our STATE, at the end
+_STDOUT_TIMEOUT_SECONDS = 30.0  # for whoever reads our STATE, at the end
 
 
 class CallTarget(CallPlugin, Target):
@@ -212,7 +212,7 @@ class CallTarget(CallPlugin, Target):
         failure: PluginError | None = None
         try:
             failure = self._delivery.settle(abandon=abandon, check=check)
-            heard = self._states.ident is None or self._states.close(_STDOUT_PATIENCE_SECONDS)
+            heard = self._states.ident is None or self._states.close(_STDOUT_TIMEOUT_SECONDS)
         finally:
             how = "stopped" if abandon else "failed" if failure or not heard else "done"
             self._delivery.close(how)

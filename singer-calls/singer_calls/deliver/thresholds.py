@@ -16,9 +16,9 @@ from singer_calls.deliver.outcome import (
     Unknown,
 )
 
-_FEW = 100  # tried calls, below which as many may be set aside as of this many
-_ALL = 100  # percent: whatever is set aside, the run is done
-_NONE_GOOD = 3  # tried calls that are all set aside are no accident
+_FEW_CALLS = 100  # tried calls, below which as many may be set aside as of this many
+_ALL_PERCENT = 100  # percent: whatever is set aside, the run is done
+_NONE_GOOD_CALLS = 3  # tried calls that are all set aside are no accident
 
 
 def tried(outcome: Outcome) -> bool:
@@ -67,17 +67,17 @@ class Thresholds:
             for outcome in self._early.values():
                 self._count(outcome)
             self._early = {}
-        elif self._tried < _FEW:
+        elif self._tried < _FEW_CALLS:
             return None
         return exceeded(self._percent, self._tried, self._aside)
 
 
 def exceeded(percent: int, tried: int, aside: int) -> str | None:
     """Why a run that tried so many calls and set so many aside has failed, or None."""
-    if percent == _ALL:
+    if percent == _ALL_PERCENT:
         return None  # as who tests a mapping by what is rejected wants it
-    if _NONE_GOOD <= tried == aside:
+    if _NONE_GOOD_CALLS <= tried == aside:
         return f"All {tried} calls that were tried were rejected or held"
-    if 100 * aside > percent * max(tried, _FEW):
+    if 100 * aside > percent * max(tried, _FEW_CALLS):
         return f"More than {percent} % of the calls were rejected or held (max_rejected_percent)"
     return None

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.identity import Account
 
 LEFT = "the run ended before the vendor's answer was written down"
-_REFUSALS = 2  # remembered, so that two bad calls under one key don't take turns
+_REFUSALS_KEPT = 2  # remembered, so that two bad calls under one key don't take turns
 _SENT = DELIVERED | {SENDING}
 _ELSEWHERE = "delivered under another campaign"
 _LATER = "its call was delivered later"
@@ -256,4 +256,4 @@ def _version(row: Row | None) -> tuple[str, int, int] | None:
 
 def _refused(row: Row) -> tuple[bytes, ...]:
     others = [one for one in row.refused if one != row.fingerprint]
-    return (row.fingerprint, *others)[:_REFUSALS]
+    return (row.fingerprint, *others)[:_REFUSALS_KEPT]

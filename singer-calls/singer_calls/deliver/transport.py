@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from singer_calls.deliver.delivery import Delivery, Response
     from singer_calls.deliver.outcome import Outcome
 
-_FRESH = 4.0  # seconds; gateways that wait for a first request give up after 5 and more
-_ADDRESSES_KEPT = 10  # seconds; the vendor may move
+_FRESH_SECONDS = 4.0  # gateways that wait for a first request give up after 5 and more
+_ADDRESSES_SECONDS = 10  # the vendor may move
 _TAKES = 3  # connections opened for one try of one call
 
 KEEP_CONNECTIONS = (
@@ -88,7 +88,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         proxy = self._proxy
         self._connector = aiohttp.TCPConnector(
-            limit=0, force_close=True, ttl_dns_cache=_ADDRESSES_KEPT
+            limit=0, force_close=True, ttl_dns_cache=_ADDRESSES_SECONDS
         )
         headers = {"Proxy-Authorization": proxy.authorization} if proxy else {}
         self._address = aiohttp.ClientRequest(
@@ -158,7 +158,7 @@ class Transport:
             else:
                 opened += 1
                 connection = await self._open()
-            if connection.age < _FRESH and await connection.untouched():
+            if connection.age < _FRESH_SECONDS and await connection.untouched():
                 return connection
             connection.close()
         raise _NotSentError(Retry("the vendor ends connections before they are used"))

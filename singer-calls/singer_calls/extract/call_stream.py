@@ -76,7 +76,7 @@ class CallStream(Stream):
         if self._changing is None:
             yield CallMessage(self.name, record, time_extracted=now)
 
-    def read_ahead(
+    def prefetch(
         self, work: Callable[[_T], Iterable[Record]], items: Sequence[_T], *, count: int = 1
     ) -> Iterator[Iterable[Record]]:
         """The answers for all items, in order, the next ``count`` being read in threads.

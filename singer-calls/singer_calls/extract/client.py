@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_CHUNK = 2**16
-_SLOWEST = 4096  # bytes a second; a body that comes slower than that counts as a timeout
+_CHUNK_BYTES = 2**16
+_SLOWEST_BYTES_PER_SECOND = 4096  # a body that comes slower counts as a timeout
 
 # What a status means -> what is done next, for those that may pass.
 _PASSING: Mapping[Meaning, type[RetriableError]] = {
@@ -315,7 +315,7 @@ class Client:
             raise _PASSING[means](reason, wish=wish, everyone=everyone)
         body = b""
         with suppress(urllib3.exceptions.HTTPError, OSError):  # the status has decided
-            body = response.raw.read(_CHUNK, decode_content=True)
+            body = response.raw.read(_CHUNK_BYTES, decode_content=True)
         raise PluginError(self._refusal(status, body) or self._sentence(status, means))
 
     def takes(self, status: int) -> bool:
@@ -338,10 +338,10 @@ class Client:
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
         began, size = self._clock(), 0
-        for chunk in response.raw.stream(_CHUNK, decode_content=True):
+        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=True):
             size += len(chunk)
             took = self._clock() - began
-            if took > self.timeout and size < took * _SLOWEST:
+            if took > self.timeout and size < took * _SLOWEST_BYTES_PER_SECOND:
                 raise ResponseTooLargeError(_told(faults.NO_ANSWER))
             yield chunk
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_LARGEST = 8 * 2**20  # characters of one element; more is no call, but a broken body
+_LARGEST_CHARS = 8 * 2**20  # of one element; more is no call, but a broken body
 
 # strict=False: a raw line break inside a text is wrong JSON and harmless.
 _DECODER = json.JSONDecoder(strict=False)
@@ -74,7 +74,7 @@ def iterate_array(arriving: Iterable[str]) -> Iterator[Any]:
             at, before = end, ","
             continue
         more = next(arriving, None)
-        if more is None or len(text) - at > _LARGEST:
+        if more is None or len(text) - at > _LARGEST_CHARS:
             raise RetriableError("cut its answer short, or the answer is not JSON")
         text, at = text[at:] + more, 0
     if any(map(str.strip, chain((text[start + 1 :],), arriving))):

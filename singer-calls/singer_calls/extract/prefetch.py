@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-_TICK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 def prefetch(
@@ -51,7 +51,7 @@ def prefetch(
         begin()
     while begun:
         future = begun.popleft()
-        while not wait([future], timeout=_TICK_SECONDS).done:
+        while not wait([future], timeout=_POLL_SECONDS).done:
             tick()
         result = future.result()
         begin()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _INT64 = 2**63
 _DIGITS = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _NAMES_KEPT = 1000  # a vendor may make up its names: memory stays flat
-_TOLD = 20
+_NAMES_SHOWN = 20
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -77,7 +77,9 @@ class SchemaDrift:
             (self.misfits, "%s sent values that do not fit their field, set to null: %s"),
         ):
             if counter:
-                names = [f"{shown(name)} ({n} calls)" for name, n in counter.most_common(_TOLD)]
+                names = [
+                    f"{shown(name)} ({n} calls)" for name, n in counter.most_common(_NAMES_SHOWN)
+                ]
                 log.warning(text, vendor, _listed(names, len(counter)))
                 counter.clear()
         if self.unusable:
@@ -85,7 +87,7 @@ class SchemaDrift:
                 "%s sent %d elements that are no usable calls, left out; the bookmark moves on "
                 "all the same: %s",
                 *(vendor, len(self.unusable)),
-                _listed(self.unusable[:_TOLD], len(self.unusable)),
+                _listed(self.unusable[:_NAMES_SHOWN], len(self.unusable)),
             )
             self.unusable.clear()
         if self.lost_letters:

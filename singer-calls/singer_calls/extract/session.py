@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from singer_calls.http.trust import Proxy
 
-_POOL = 32  # connections to a host: the pool must hold those of all windows in flight
+_POOL_CONNECTIONS = 32  # connections to a host: the pool must hold those of all windows in flight
 
 
 def session(api_url: str, environ: Mapping[str, str]) -> requests.Session:
@@ -49,7 +49,7 @@ class _Adapter(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext, proxy: Proxy | None) -> None:
         self._context = context
         self._proxy = proxy
-        super().__init__(pool_maxsize=_POOL)
+        super().__init__(pool_maxsize=_POOL_CONNECTIONS)
 
     @override
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

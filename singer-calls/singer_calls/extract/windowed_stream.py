@@ -75,7 +75,7 @@ class WindowedStream(CallStream):
             "Reading from %s to %s in %d window(s)",
             *(utc_text(start) if start else "the beginning", utc_text(end), len(windows)),
         )
-        answers = self.read_ahead(
+        answers = self.prefetch(
             self._read, self._asked(windows), count=self.config["windows_in_flight"]
         )
         self._seen, self._foreign = Seen(), 0

@@ -14,7 +14,7 @@ _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 
 # X-RateLimit-Reset is seconds in the text of a vendor's documents and the epoch 1487332519 in one
 # of their examples: nobody means a wait of thirty years.
-_EPOCH = 10**9
+_EPOCH_SECONDS = 10**9
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -38,7 +38,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     waits = (
         _seconds(asked),
         until - now if until is not None else None,
-        reset - now if reset is not None and reset >= _EPOCH else reset,
+        reset - now if reset is not None and reset >= _EPOCH_SECONDS else reset,
     )
     return next((max(0.0, wait) for wait in waits if wait is not None), None)
 

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-_PATIENCE = 10.0  # seconds for which an outage is sat out
+_TIMEOUT_SECONDS = 10.0  # for which an outage is sat out
 _LOST = "lost"
-_CHUNK = 500  # keys per statement
-_PAGE = 1000  # rows per statement
+_CHUNK_KEYS = 500  # per statement
+_PAGE_ROWS = 1000  # per statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Desk:
     @contextmanager
     def writing(self) -> Iterator[tuple[Connection, Calls]]:
         """One transaction, and the calls in it. ``sending`` rows of runs that are gone are none."""
-        database = self._database = self._database or Database(self._url, _PATIENCE)
+        database = self._database = self._database or Database(self._url, _TIMEOUT_SECONDS)
         calls = Calls(database)
         with explained("written"), database.writing() as connection:
             calls.of_vendor(connection, "")  # reads the accounts
@@ -166,10 +166,10 @@ class Desk:
                 if last is not None:
                     conditions.append(place > last)
                 query = sa.select(CALLS).where(*conditions).order_by(*place.clauses)
-                rows = connection.execute(query.limit(min(left_, _PAGE))).all()
+                rows = connection.execute(query.limit(min(left_, _PAGE_ROWS))).all()
             for row in rows:
                 yield call_of(row, accounts)
-            if len(rows) < _PAGE:
+            if len(rows) < _PAGE_ROWS:
                 return
             last = (rows[-1].updated, rows[-1].key, rows[-1].account)
             left_ -= len(rows)
@@ -200,8 +200,8 @@ class Desk:
         with self.reading() as connection:
             accounts = self.accounts(connection)
             open_ = _open_runs(connection)
-            for start in range(0, len(keys), _CHUNK):
-                query = sa.select(CALLS).where(CALLS.c.key.in_(keys[start : start + _CHUNK]))
+            for start in range(0, len(keys), _CHUNK_KEYS):
+                query = sa.select(CALLS).where(CALLS.c.key.in_(keys[start : start + _CHUNK_KEYS]))
                 ordered = query.order_by(CALLS.c.key, CALLS.c.account)
                 calls += [call_of(row, accounts, open_) for row in connection.execute(ordered)]
         return [call for call in calls if account is None or account in name_of(call.account)]
@@ -272,8 +272,8 @@ class Desk:
         with self.writing() as (connection, calls):
             before = calls.lock(connection, places, set())
             calls.save(connection, before, {place: new(row) for place, row in before.items()})
-            for start in range(0, len(places), _CHUNK):
-                keys = [key for _, key in sorted(places, key=str)[start : start + _CHUNK]]
+            for start in range(0, len(places), _CHUNK_KEYS):
+                keys = [key for _, key in sorted(places, key=str)[start : start + _CHUNK_KEYS]]
                 notes = DECISIONS.update().where(DECISIONS.c.key.in_(keys))
                 connection.execute(notes.values(note=None))
 

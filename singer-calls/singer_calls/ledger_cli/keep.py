@@ -19,7 +19,7 @@ from singer_calls.ledger_cli.render import many
 if TYPE_CHECKING:
     from singer_calls.recordings.store import Store
 
-_YOUNG = 90 * 24 * 60 * 60  # seconds in which a tap may read again
+_YOUNG_SECONDS = 90 * 24 * 60 * 60  # in which a tap may read again
 
 
 @click.command()
@@ -78,7 +78,7 @@ def _store(url: str | None, storage: str | None) -> Store | None:
 @in_sentences
 def prune(place: Where, before: int, account: str | None, force: bool) -> None:
     """Forget delivered and closed calls of before a day; no new call from before it is sent."""
-    if not force and before > time.time() - _YOUNG:
+    if not force and before > time.time() - _YOUNG_SECONDS:
         raise RefusedError("A tap may still read the last 90 days again: --force if none does")
     pruned = upkeep.prune(place.desk(), place.files, before, account)
     click.echo(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from singer_calls.ledger_cli.desk import Desk
 
-_DAYS = 14  # shown by ``status``
+_DAYS_SHOWN = 14  # by ``status``
 _COLUMNS = (
     "key",
     "state",
@@ -39,7 +39,7 @@ _COLUMNS = (
 
 @click.command()
 @click.option("--check", is_flag=True, help="Exit with 4 when something waits for a person.")
-@click.option("--days", default=_DAYS, show_default=True, help="The newest days with calls.")
+@click.option("--days", default=_DAYS_SHOWN, show_default=True, help="The newest days with calls.")
 @click.pass_obj
 @in_sentences
 def status(place: Where, check: bool, days: int) -> None:

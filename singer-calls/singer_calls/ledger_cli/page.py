@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 _FILES = Path(__file__).with_name("static")
 _COOKIE = "call_ledger"
 _CSRF = "X-CSRF-Token"
-_DAYS = 30
-_RUNS = 20  # shown
-_CALLS = 200  # of a group, shown at once
-_NOTE = 500  # characters
+_DAYS_SHOWN = 30
+_RUNS_SHOWN = 20
+_CALLS_SHOWN = 200  # of a group, shown at once
+_NOTE_CHARS = 500
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -140,7 +140,7 @@ class Page:
 
     def _read_overview(self) -> dict[str, Any]:
         runs = self._desk.runs()
-        first = (datetime.now(UTC) - timedelta(days=_DAYS)).strftime("%Y-%m-%d")
+        first = (datetime.now(UTC) - timedelta(days=_DAYS_SHOWN)).strftime("%Y-%m-%d")
         accounts = [
             {
                 "account": account,
@@ -169,7 +169,7 @@ class Page:
         if state not in {REJECTED, UNKNOWN}:
             raise web.HTTPBadRequest(text="state must be rejected or unknown.")
         wanted = Filter(state, query.get("account", ""), query.get("why", ""), whole=True)
-        calls = await asyncio.to_thread(lambda: list(self._desk.waiting(wanted, _CALLS)))
+        calls = await asyncio.to_thread(lambda: list(self._desk.waiting(wanted, _CALLS_SHOWN)))
         return web.json_response([_call_of(call) for call in calls])
 
     async def _call(self, request: web.Request) -> web.Response:
@@ -218,7 +218,9 @@ class Page:
 
 def _asked(body: dict[str, Any], who: str) -> tuple[Decision, dict[Place, int]]:
     """A decision, and the attempt of each call that the person saw."""
-    note, reference = (str(body.get(name) or "")[:_NOTE] or None for name in ("note", "reference"))
+    note, reference = (
+        str(body.get(name) or "")[:_NOTE_CHARS] or None for name in ("note", "reference")
+    )
     seen: dict[Place, int] = {}
     for call in body["calls"]:
         account = Account(str(call["vendor"]), str(call["origin"]), str(call["campaign"]))
@@ -242,7 +244,7 @@ def _call_of(call: Call) -> dict[str, Any]:
 
 
 def _shown_runs(runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
-    for run in list(runs)[:_RUNS]:
+    for run in list(runs)[:_RUNS_SHOWN]:
         counts: dict[str, int] = {}
         for by_day in run.counts.values():
             for day in by_day.values():

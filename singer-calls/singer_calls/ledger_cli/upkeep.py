@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from singer_calls.deliver.dead_letters_files import Files
     from singer_calls.ledger_cli.desk import Desk
 
-MARGIN = 14 * 60 * 60  # seconds: as far as a corrected time zone moves a call
-_PATIENCE = 10.0  # seconds
-_BATCH = 5000  # rows at a time
+MARGIN_SECONDS = 14 * 60 * 60  # seconds: as far as a corrected time zone moves a call
+_TIMEOUT_SECONDS = 10.0
+_BATCH_ROWS = 5000  # rows at a time
 _FORGOTTEN = "forgotten by a person's decision"
 
 
@@ -164,15 +164,15 @@ def prune(desk: Desk, files: Files, before: int, account: str | None) -> Pruned:
         raised = ACCOUNTS.update().where(ACCOUNTS.c.id.in_(numbers), lower)
         connection.execute(raised.values(floor=before))
     rows = 0
-    old = (CALLS.c.moment.is_not(None)) & (CALLS.c.moment < before - MARGIN)
+    old = (CALLS.c.moment.is_not(None)) & (CALLS.c.moment < before - MARGIN_SECONDS)
     gone = old & CALLS.c.state.in_([*sorted(DELIVERED), CLOSED]) & CALLS.c.account.in_(numbers)
-    some = sa.select(CALLS.c.key, CALLS.c.account).where(gone).limit(_BATCH)
+    some = sa.select(CALLS.c.key, CALLS.c.account).where(gone).limit(_BATCH_ROWS)
     batch = CALLS.delete().where(sa.tuple_(CALLS.c.key, CALLS.c.account).in_(some), gone)
     while True:
         with desk.writing() as (connection, _calls):
             count = connection.execute(batch).rowcount
         rows += count
-        if count < _BATCH:
+        if count < _BATCH_ROWS:
             break
     return Pruned(rows, _prune_files(desk, files, before))
 
@@ -209,7 +209,7 @@ def copy(desk: Desk, url: str) -> dict[str, int]:
         LedgerError: A database can't be used.
     """
     with explained("opened"):
-        target = Database(url, _PATIENCE)
+        target = Database(url, _TIMEOUT_SECONDS)
     with closing(target), desk.writing() as (source, _calls):
         if target.place == desk.place and target.engine.url == desk.engine.url:
             raise RefusedError("That is the same ledger")
@@ -236,7 +236,7 @@ def _refuse_other(source: Connection, new: Connection) -> None:
 
 def _carry(source: Connection, new: Connection, table: sa.Table) -> int:
     new.execute(table.delete())
-    streamed = source.execution_options(yield_per=_BATCH).execute(sa.select(table))
+    streamed = source.execution_options(yield_per=_BATCH_ROWS).execute(sa.select(table))
     for rows in streamed.partitions():
         new.execute(table.insert(), [dict(row._mapping) for row in rows])  # noqa: SLF001 - public
     count = sa.select(sa.func.count()).select_from(table)

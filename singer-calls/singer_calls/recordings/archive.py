@@ -26,7 +26,7 @@ Fetch: TypeAlias = "Callable[[IO[bytes]], None]"
 """Writes one recording into an empty file. Raises NoRecordingError or UnusableError, for this
 recording; FailedError when it may be had later."""
 
-_IN_MEMORY = 2**20  # bytes of a recording under way; the rest is on disk
+_IN_MEMORY_BYTES = 2**20  # of a recording under way; the rest is on disk
 _FAILURES = 3  # in a row: the source is not to be had
 
 
@@ -122,7 +122,7 @@ class Archive:
 
 @contextmanager
 def _copy() -> Iterator[IO[bytes]]:
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
         yield file
 
 

@@ -14,11 +14,11 @@ from tinytag import TinyTag, TinyTagException
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HEAD = 4096  # bytes that tell a container
+HEAD_BYTES = 4096  # that tell a container
 
 _UNKNOWN_LENGTH = 0x7FFF_0000  # and more: written by encoders that don't know the length yet
-_ID3 = 10  # bytes of an ID3 header
-_XING_REACH = 64  # bytes of a first MP3 frame before its Xing header, at most
+_ID3_BYTES = 10  # bytes of an ID3 header
+_XING_REACH_BYTES = 64  # of a first MP3 frame before its Xing header, at most
 _HAS_FRAMES, _HAS_BYTES = 1, 2
 
 
@@ -71,7 +71,7 @@ def inspect(file: IO[bytes], size: int) -> Audio:
         UnusableError: It is no WAV, MP3 or MP4 file, or less than the whole one.
     """
     file.seek(0)
-    head = file.read(HEAD)
+    head = file.read(HEAD_BYTES)
     container = _container(head)
     if container is None:
         raise UnusableError(_what_instead(head))
@@ -130,9 +130,9 @@ def _whole_wav(_file: IO[bytes], head: bytes) -> int:
 def _whole_mp3(_file: IO[bytes], head: bytes) -> int:
     """From the Xing (Info) header, which most encoders write into the first frame."""
     at = 0
-    if head[:3] == b"ID3" and len(head) >= _ID3:
-        at = _ID3 + sum((byte & 0x7F) << 7 * (3 - n) for n, byte in enumerate(head[6:10]))
-    names = (head.find(name, at, at + _XING_REACH) for name in (b"Xing", b"Info"))
+    if head[:3] == b"ID3" and len(head) >= _ID3_BYTES:
+        at = _ID3_BYTES + sum((byte & 0x7F) << 7 * (3 - n) for n, byte in enumerate(head[6:10]))
+    names = (head.find(name, at, at + _XING_REACH_BYTES) for name in (b"Xing", b"Info"))
     place = max(names)
     if place < 0 or len(head) < place + 16:
         return 0

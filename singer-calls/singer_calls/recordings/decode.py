@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator
 
-_STEREO = 2
+_STEREO_CHANNELS = 2
 _SAMPLE_BYTES = 2
-_RATE = 8000  # samples a second, as on the telephone network
+_SAMPLES_PER_SECOND = 8000  # samples a second, as on the telephone network
 _NOISE = 16  # of 32768: what an encoder makes of two equal channels
 
 
@@ -35,7 +35,7 @@ def _blocks(file: IO[bytes], channels: int) -> Iterator[array[int]]:
         _Source(file),
         output_format=miniaudio.SampleFormat.SIGNED16,
         nchannels=channels,
-        sample_rate=_RATE,
+        sample_rate=_SAMPLES_PER_SECOND,
     )
 
 
@@ -48,7 +48,7 @@ def same_channels(file: IO[bytes]) -> bool:
     try:
         return all(
             abs(left - right) <= _NOISE
-            for block in _blocks(file, _STEREO)
+            for block in _blocks(file, _STEREO_CHANNELS)
             for left, right in zip(block[::2], block[1::2], strict=True)
         )
     except miniaudio.MiniaudioError:
@@ -66,11 +66,11 @@ def duplicate(mono: IO[bytes], stereo: IO[bytes]) -> float:
     """
     try:
         with wave.open(stereo, "wb") as out:
-            out.setnchannels(_STEREO)
+            out.setnchannels(_STEREO_CHANNELS)
             out.setsampwidth(_SAMPLE_BYTES)
-            out.setframerate(_RATE)
-            for block in _blocks(mono, _STEREO):
+            out.setframerate(_SAMPLES_PER_SECOND)
+            for block in _blocks(mono, _STEREO_CHANNELS):
                 out.writeframes(block.tobytes())
-            return out.getnframes() / _RATE
+            return out.getnframes() / _SAMPLES_PER_SECOND
     except miniaudio.MiniaudioError:
         raise ValueError("can't be decoded") from None

@@ -52,8 +52,8 @@ CACHE = "private, max-age=0"
 
 _CONTAINERS = {kind: container for container, kind in CONTENT_TYPES.items()}
 _MISSING = (NotFoundError, FileNotFoundError)
-_SINGLE = 8 * 2**20  # bytes put with one request; more are sent in parts
-_PART = 5 * 2**20
+_SINGLE_BYTES = 8 * 2**20  # put with one request; more are sent in parts
+_PART_BYTES = 5 * 2**20
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 _TIMEOUT = "60s"
 _SECONDS = 30  # for the probe
@@ -186,12 +186,12 @@ class Store:
         file.seek(0)
         try:
             with _sentences(AlreadyExistsError):
-                if size <= _SINGLE:
+                if size <= _SINGLE_BYTES:
                     data = file.read()
                     obstore.put(self._objects, path, data, attributes=attributes, mode="create")
                 else:
                     obstore.put(
-                        self._objects, path, file, attributes=attributes, chunk_size=_PART,
+                        self._objects, path, file, attributes=attributes, chunk_size=_PART_BYTES,
                         use_multipart=True, max_concurrency=1,
                     )  # fmt: skip
         except AlreadyExistsError:
@@ -210,8 +210,8 @@ class Store:
                     return (self._folder / path).open("rb")
                 # Not by ranges: there are servers of S3 that answer the whole to each.
                 found = obstore.get(self._objects, path)
-                copy = tempfile.SpooledTemporaryFile(_SINGLE)  # noqa: SIM115 - the caller's
-                for piece in found.stream(_PART):
+                copy = tempfile.SpooledTemporaryFile(_SINGLE_BYTES)  # noqa: SIM115 - the caller's
+                for piece in found.stream(_PART_BYTES):
                     copy.write(piece)
         except _MISSING:
             raise KeyError(path) from None

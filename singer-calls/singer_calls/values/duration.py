@@ -14,7 +14,7 @@ _ISO = re.compile(
     r"PT(?=\d)(?:(\d{1,4})H)?(?:(\d{1,5})M)?(?:(\d{1,7})(?:[.,]\d{1,9})?S)?",
     re.ASCII | re.IGNORECASE,
 )
-_LONGEST = 31 * 24 * 3600  # an epoch in the place of a duration is none
+_LONGEST_SECONDS = 31 * 24 * 3600  # an epoch in the place of a duration is none
 
 
 def seconds(value: object) -> int:
@@ -29,7 +29,7 @@ def seconds(value: object) -> int:
         ValueError: The value is none of these, negative, or longer than a month.
     """
     exact = _exact(value)
-    if exact is None or not exact.is_finite() or not 0 <= exact <= _LONGEST:
+    if exact is None or not exact.is_finite() or not 0 <= exact <= _LONGEST_SECONDS:
         raise ValueError("not a duration")
     return int(exact)
 

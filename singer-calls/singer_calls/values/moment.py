@@ -47,11 +47,11 @@ _ZONES = {"Z": 0, "UT": 0, "UTC": 0, "GMT": 0} | {
 _EPOCH = {10: timedelta(seconds=1), 13: timedelta(milliseconds=1), 16: timedelta(microseconds=1)}
 _EPOCH_PARTS = re.compile(r"(\d{10})\.(\d{1,9})", re.ASCII)
 _START_OF_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COMPRESSED = 17
-_NOON = 12
+_COMPRESSED_DIGITS = 17
+_NOON_HOUR = 12
 # 13:00 PM stands in a vendor's own examples: there the half says nothing new.
 _LAST_HOURS = {"AM": 12, "PM": 23}
-_LONGEST_TEXT = 64
+_LONGEST_CHARS = 64
 
 
 def read(value: object) -> datetime | None:
@@ -78,7 +78,7 @@ def read(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
-    if len(text) > _LONGEST_TEXT:
+    if len(text) > _LONGEST_CHARS:
         return None
     try:
         return _digits(text) if text.isdecimal() else _written(text)
@@ -114,13 +114,13 @@ def located(moment: datetime, zone: tzinfo) -> datetime | None:
 
 def _is_near(number: float | Decimal) -> bool:
     """Whether writing the number out is cheap: it has at most 17 digits before the point."""
-    return 0 <= number < 10**_COMPRESSED if Decimal(number).is_finite() else False
+    return 0 <= number < 10**_COMPRESSED_DIGITS if Decimal(number).is_finite() else False
 
 
 def _digits(text: str) -> datetime | None:
     if unit := _EPOCH.get(len(text)):
         return _START_OF_EPOCH + int(text) * unit
-    if len(text) == _COMPRESSED:
+    if len(text) == _COMPRESSED_DIGITS:
         return datetime.strptime(text, "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
     return None
 
@@ -137,7 +137,7 @@ def _written(text: str) -> datetime | None:
     if half and hour > _LAST_HOURS[half]:
         return None
     if half:
-        hour = hour % _NOON + (_NOON if half == "PM" else 0)
+        hour = hour % _NOON_HOUR + (_NOON_HOUR if half == "PM" else 0)
     month = part["month"].casefold()
     return datetime(
         int(part["year"]),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-_LONGEST = 40  # digits of a whole number that is written out: more are no id
-_DEEPEST = 100  # levels of lists and objects looked into
+_LONGEST_DIGITS = 40  # of a whole number that is written out: more are no id
+_DEEPEST_LEVELS = 100  # levels of lists and objects looked into
 _DIGITS_OF_A_FLOAT = 15  # that survive the way through binary: 0.1 + 0.2 is 0.3
 _PLAIN = frozenset({str, int, bool, type(None)})
 
@@ -15,7 +15,11 @@ def whole(number: Decimal | float) -> int | Decimal | float:
     """A whole number as ``int``, any other one as it is."""
     try:
         exact = Decimal(number)
-        if exact.is_finite() and exact.adjusted() < _LONGEST and exact == exact.to_integral_value():
+        if (
+            exact.is_finite()
+            and exact.adjusted() < _LONGEST_DIGITS
+            and exact == exact.to_integral_value()
+        ):
             return int(exact)
     except InvalidOperation:  # of 10^18 digits behind the point
         pass
@@ -28,7 +32,7 @@ def whole_numbers(record: dict[str, Any]) -> dict[str, Any]:
     Returns:
         A new record, or the same one when nothing in it had to change.
     """
-    return _whole_in(record, _DEEPEST)  # type: ignore[no-any-return]
+    return _whole_in(record, _DEEPEST_LEVELS)  # type: ignore[no-any-return]
 
 
 def _whole_in(value: Any, levels: int) -> Any:  # noqa: ANN401 - any JSON value

@@ -25,7 +25,7 @@ from singer_calls.values.numbers import whole
 _NORTH_AMERICA = 1
 _MEXICO = 52
 _LONGEST = 10**20
-_LONGEST_TEXT = 256  # characters, display name and SIP parameters included
+_LONGEST_CHARS = 256  # characters, display name and SIP parameters included
 
 # What phone systems put in the place of a number that the caller withheld.
 _WITHHELD_WORDS = frozenset(
@@ -162,7 +162,7 @@ def _text(value: object) -> str | None:
         value = whole(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if 0 <= value < _LONGEST else None
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+    if not isinstance(value, str) or len(value) > _LONGEST_CHARS:
         return None
     return (value if value.isascii() else "".join(map(_plain, value))).strip()
 
