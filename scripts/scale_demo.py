@@ -42,7 +42,7 @@ def sunday() -> datetime:
 
 
 @dataclass(frozen=True)
-class Books:
+class Tally:
     """The calls of the sources, by what became of them.
 
     Attributes:
@@ -64,7 +64,7 @@ class Books:
     lacking: dict[str, set[str]]
 
 
-def books(url: str, folder: Path) -> Books:
+def books(url: str, folder: Path) -> Tally:
     """Compare the vendors' books with the sources, call by call."""
     sources = demo.at_sources(url)
     rejected, held = demo.set_aside(folder)
@@ -85,7 +85,7 @@ def books(url: str, folder: Path) -> Books:
         doubled |= {key for key, times in theirs.items() if times != 1}
         by_vendor[vendor] = expected & held.keys()
         lacking[vendor] = by_vendor[vendor] - theirs.keys()
-    return Books(calls, accepted, refused, by_vendor, lost, doubled, lacking)
+    return Tally(calls, accepted, refused, by_vendor, lost, doubled, lacking)
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Round:
     failing: Callable[[machines.Engine, Sandbox], None] | None = None
     seconds: float = 0.0
     tasks: list[dict[str, Any]] = field(default_factory=list)
-    books: Books | None = None
+    books: Tally | None = None
 
     def row(self) -> str:
         """Its row of the table."""

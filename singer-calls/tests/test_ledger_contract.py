@@ -343,12 +343,12 @@ def test_a_row_of_the_first_format_takes_the_marks_of_who_is_read_first(ledger):
     """Known by its key alone until then; any other row keeps its own."""
     deliver(ledger, "a", identity=Identity(rule=0))
     assert row_of(ledger, "a").unmarked
-    assert ledger.known("impact").unmarked == 1
+    assert ledger.summary("impact").unmarked == 1
     for identity in (CALL, ANOTHER):
         ledger.apply([Adopt(HERE, "a", identity), Adopt(HERE, "nowhere", identity)])
     row = row_of(ledger, "a")
     assert (row.identity, row.unmarked) == (CALL, False)
-    assert ledger.known("impact").unmarked == 0
+    assert ledger.summary("impact").unmarked == 0
     assert row_of(ledger, "nowhere") is None
 
 
@@ -475,7 +475,7 @@ def test_what_is_set_aside_without_being_sent_is_known(ledger):
     row = row_of(ledger, "b")
     assert (row.state, row.filed, row.binds) == (UNKNOWN, False, False)
     assert ledger.apply([Hold(HERE, "b", 0, file="held")]) == [True]
-    assert ledger.known("impact").records == 1
+    assert ledger.summary("impact").records == 1
     assert claim(ledger, "b") == 1
     assert row_of(ledger, "b").identity == CALL
 
@@ -663,7 +663,7 @@ def test_what_is_known_at_the_start(bench, ledger):
     deliver(ledger, "i", account=Account("invoca", "https://invoca.net", "1"))
     claim(ledger, "u")
     note(ledger, "u", UNKNOWN)
-    known = bench.open().known("impact")
+    known = bench.open().summary("impact")
     assert (known.calls, known.newest, known.unmarked) == (4, "2023-11-14T22:13:23Z", 0)
-    nothing = ledger.known("nobody")
+    nothing = ledger.summary("nobody")
     assert (nothing.calls, nothing.newest) == (0, None)

@@ -166,11 +166,11 @@ def test_a_migrated_call_takes_the_identity_of_who_is_read_first(first, migrated
     """And is counted until then."""
     first.add("a", "b")
     ledger = migrated()
-    assert (ledger.known("impact").calls, ledger.known("impact").unmarked) == (2, 2)
+    assert (ledger.summary("impact").calls, ledger.summary("impact").unmarked) == (2, 2)
     who = Identity(1_700_000_001, 1, 2)
     ledger.apply([Adopt(HERE, "a", who)])
     assert row_of(ledger, "a").identity == who
-    assert ledger.known("impact").unmarked == 1
+    assert ledger.summary("impact").unmarked == 1
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_of_two_first_starts_one_migrates(first):
         "import sys\n"
         "from singer_calls.deliver import sql_ledger as l, entries as e\n"
         "ledger = l.SqlLedger(sys.argv[1], e.RunFacts('target-impact-calls'))\n"
-        "print(ledger.known('impact').calls)\n"
+        "print(ledger.summary('impact').calls)\n"
         "ledger.close()\n"
     )
     command = [sys.executable, "-c", program, first.url]

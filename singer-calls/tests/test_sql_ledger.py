@@ -86,8 +86,8 @@ def test_a_server_is_named_as_everybody_names_it(database, scheme):
     url = scheme + database[database.index("://") :]
     with contextlib.closing(SqlLedger(url, FACTS)) as ledger:
         deliver(ledger, "a")
-        assert ledger.known("impact").calls == 1
-        assert "password" not in ledger.known("impact").place
+        assert ledger.summary("impact").calls == 1
+        assert "password" not in ledger.summary("impact").place
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def test_no_question_of_a_run_scans_the_calls(tmp_path):
     ledger.apply([Lookup(HERE, "new", who)])
     ledger.reap()
     ledger.beat()
-    ledger.known("impact")
+    ledger.summary("impact")
     sa.event.remove(ledger._database.engine, "before_cursor_execute", note)
     plans = {statement: explain(ledger, statement, given) for statement, given in asked}
     scans = {

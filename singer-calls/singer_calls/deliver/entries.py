@@ -257,16 +257,16 @@ class Adopt:
 Request = Lookup | Asked | Claim | Note | Hold | Refuse | Adopt
 
 
-KNOWN_LIMIT = 100_000  # what a ledger of any size can count in milliseconds
+COUNT_LIMIT_CALLS = 100_000  # what a ledger of any size can count in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LedgerSummary:
     """What the ledger says of itself at the start of a run.
 
     Attributes:
         place: The file, absolute, or the database's URL without its password.
-        calls: Calls delivered to this vendor; counting ends at ``KNOWN_LIMIT``.
+        calls: Calls delivered to this vendor; counting ends at ``COUNT_LIMIT_CALLS``.
         newest: When the newest of them took place, UTC, ISO 8601; None when no moment is known.
         unmarked: Rows without marks (of the first format); counting ends likewise.
         records: Rows of records that never became a delivery, see ``Refuse``, and still wait; and
@@ -289,7 +289,7 @@ class Ledger(Protocol):
     expiry: float
     """Seconds without a beat after which another run may end this one."""
 
-    def known(self, vendor: str) -> Known:
+    def summary(self, vendor: str) -> LedgerSummary:
         """What is known at the start."""
 
     def who(self, run: int) -> str:

@@ -25,7 +25,7 @@ from singer_calls.progress import Progress
 
 if TYPE_CHECKING:
     from singer_calls.deliver.call import Call
-    from singer_calls.deliver.entries import Known, Ledger
+    from singer_calls.deliver.entries import Ledger, LedgerSummary
     from singer_calls.deliver.target import CallTarget
 
 
@@ -75,7 +75,7 @@ class LiveDelivery:
         config = target.config
         facts = RunFacts(target.name, config["request_timeout"])
         ledger = self._ledger = SqlLedger(target.ledger_url, facts)
-        known = ledger.known(vendor)
+        known = ledger.summary(vendor)
         target.logger.info(
             "Delivers to %s; ledger %s knows %s calls%s%s.",
             target.destination.origin,
@@ -88,7 +88,7 @@ class LiveDelivery:
             self._look_for_a_lost_ledger(known)
         return known.empty, known.records > 0
 
-    def _look_for_a_lost_ledger(self, known: Known) -> None:
+    def _look_for_a_lost_ledger(self, known: LedgerSummary) -> None:
         """An empty ledger beside signs of earlier runs would send again what they sent."""
         target = self._target
         signs = (

@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from singer_calls.deliver.entries import (
     CLOSED,
+    COUNT_LIMIT_CALLS,
     DELIVERED,
-    KNOWN_LIMIT,
     PERSON,
     REJECTED,
     SENDING,
@@ -26,7 +26,7 @@ from singer_calls.deliver.entries import (
     Asked,
     Claim,
     Found,
-    Known,
+    LedgerSummary,
     Lookup,
     Request,
     Row,
@@ -137,17 +137,17 @@ class MemoryLedger:
         if self._machine and self._process:
             self._machine.kill(self._process)
 
-    def known(self, vendor: str) -> Known:
+    def summary(self, vendor: str) -> LedgerSummary:
         """What is known at the start."""
         with self._step():
             rows = [row for row in self._store.rows.values() if row.account.vendor == vendor]
             delivered = [row for row in rows if row.state in DELIVERED]
             moments = [row.identity.moment for row in delivered if row.identity.moment is not None]
-            return Known(
+            return LedgerSummary(
                 place="memory",
-                calls=min(len(delivered), KNOWN_LIMIT),
+                calls=min(len(delivered), COUNT_LIMIT_CALLS),
                 newest=iso(max(moments)) if moments else None,
-                unmarked=min(sum(row.unmarked for row in rows), KNOWN_LIMIT),
+                unmarked=min(sum(row.unmarked for row in rows), COUNT_LIMIT_CALLS),
                 empty=not self._store.rows,
                 records=sum(
                     row.account == records_of(self._facts.target)

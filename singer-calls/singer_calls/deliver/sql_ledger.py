@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from singer_calls.deliver.entries import (
+    COUNT_LIMIT_CALLS,
     DELIVERED,
-    KNOWN_LIMIT,
     WAITS,
     Asked,
     Claim,
     Found,
-    Known,
+    LedgerSummary,
     Lookup,
     Request,
     Row,
@@ -80,11 +80,11 @@ class SqlLedger:
             self._database.close()
             raise
 
-    def known(self, vendor: str) -> Known:
-        """What is known at the start; counting ends at ``KNOWN_LIMIT``."""
-        return self._database.lasting("read", lambda _again: self._known(vendor))
+    def summary(self, vendor: str) -> LedgerSummary:
+        """What is known at the start; counting ends at ``COUNT_LIMIT_CALLS``."""
+        return self._database.lasting("read", lambda _again: self._summary(vendor))
 
-    def _known(self, vendor: str) -> Known:
+    def _summary(self, vendor: str) -> LedgerSummary:
         with self._database.reading() as connection:
             theirs = CALLS.c.account.in_(self._calls.of_vendor(connection, vendor))
             records = self._calls.number(connection, records_of(self._target))
@@ -95,7 +95,7 @@ class SqlLedger:
             newest = sa.select(CALLS.c.moment).where(delivered, CALLS.c.moment.is_not(None))
             last = newest.order_by(CALLS.c.moment.desc()).limit(1)
             moment = connection.execute(last).scalar() if calls else None
-            return Known(
+            return LedgerSummary(
                 place=self._database.place,
                 calls=calls,
                 newest=None if moment is None else iso(moment),
@@ -189,7 +189,7 @@ class SqlLedger:
 def _count(
     connection: Connection, condition: sa.ColumnElement[bool], table: sa.Table = CALLS
 ) -> int:
-    some = sa.select(sa.literal(1)).select_from(table).where(condition).limit(KNOWN_LIMIT)
+    some = sa.select(sa.literal(1)).select_from(table).where(condition).limit(COUNT_LIMIT_CALLS)
     count = sa.select(sa.func.count()).select_from(some.subquery())
     return int(connection.execute(count).scalar_one())
 

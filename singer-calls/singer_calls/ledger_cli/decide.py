@@ -9,7 +9,7 @@ import click
 
 from singer_calls.deliver.entries import UNKNOWN
 from singer_calls.errors import PluginError
-from singer_calls.ledger_cli import originals
+from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.command import Where, call_filters, in_sentences, whoami
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
 from singer_calls.ledger_cli.render import escaped, many
@@ -115,13 +115,13 @@ def replay(place: Where, keys: tuple[str, ...], released: bool, **filters: Any) 
 
 def _write(place: Where, calls: list[Call]) -> None:
     files = place.files
-    kept = originals.find(files, calls)
+    kept = filed_records.find(files, calls)
     targets = sorted({original.target for original in kept.values()})
     if len(targets) > 1:
         names = " and ".join(map(escaped, targets))
         raise RefusedError(f"These calls are of {names}: choose one with --account")
     out = sys.stdout.buffer
-    for line in originals.stream_of(files, kept.values()):
+    for line in filed_records.stream_of(files, kept.values()):
         out.write(line)
     out.flush()
     click.echo(f"{many(len(kept), 'call')} written.", err=True)

@@ -9,7 +9,7 @@ import click
 
 from singer_calls.deliver.entries import iso
 from singer_calls.deliver.messages import encode
-from singer_calls.ledger_cli import originals
+from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.command import WAITS, Where, call_filters, in_sentences
 from singer_calls.ledger_cli.decisions import RefusedError
 from singer_calls.ledger_cli.render import as_csv, as_json, cells_of, escaped, many, table, time_
@@ -120,7 +120,7 @@ def show(place: Where, keys: tuple[str, ...], account: str | None, original: boo
     calls = desk.under(keys, account)
     unknown = set(keys) - {call.key for call in calls}
     files = place.files
-    found = originals.find(files, calls)
+    found = filed_records.find(files, calls)
     for call in calls:
         for name, value in facts(desk, call):
             click.echo(f"{name:<12}{escaped(str(value))}")
@@ -128,7 +128,7 @@ def show(place: Where, keys: tuple[str, ...], account: str | None, original: boo
         if call.file and kept is None:
             click.echo(f"{'original':<12}not found in {escaped(str(files))}")
         elif original and kept is not None:
-            click.echo(f"{'original':<12}{encode(originals.record_of(files, kept))}")
+            click.echo(f"{'original':<12}{encode(filed_records.record_of(files, kept))}")
         click.echo()
     if unknown:
         raise RefusedError(f"The ledger knows no call {', '.join(map(shown, sorted(unknown)))}")

@@ -22,7 +22,7 @@ from aiohttp import web
 from singer_calls.deliver.entries import REJECTED, UNKNOWN
 from singer_calls.deliver.identity import Account
 from singer_calls.errors import PluginError
-from singer_calls.ledger_cli import originals
+from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
 from singer_calls.ledger_cli.render import cells_of, time_
 from singer_calls.ledger_cli.runs import Run, totals
@@ -194,11 +194,11 @@ class Page:
     async def _original(self, request: web.Request) -> web.Response:
         def read() -> dict[str, Any]:
             calls = self._desk.one_each([request.query.get("key", "")], request.query["account"])
-            kept = originals.find(self._files, calls)
+            kept = filed_records.find(self._files, calls)
             if not kept:
                 raise RefusedError("Its original is not among the files of rejected_path")
             [original] = kept.values()
-            masked: dict[str, Any] = _masked(originals.record_of(self._files, original))
+            masked: dict[str, Any] = _masked(filed_records.record_of(self._files, original))
             return masked
 
         if "account" not in request.query:

@@ -24,7 +24,7 @@ from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, RUNS
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RECORD, RefusedError
-from singer_calls.ledger_cli.originals import Line, lines_of
+from singer_calls.ledger_cli.filed_records import Line, lines_of
 from singer_calls.ledger_cli.waiting import name_of
 from singer_calls.text import shown
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class FiledRecord:
     """A call as the tap sent it, as it lies in a file.
 
     Attributes:
@@ -104,7 +104,7 @@ def _places(mark: dict[str, Any], source: SourceRecord, *, records: bool) -> Ite
         yield Account(RECORD, str(mark["target"]), ""), source.name
 
 
-def find(files: Files, calls: Iterable[Call]) -> dict[Place, Original]:
+def find(files: Files, calls: Iterable[Call]) -> dict[Place, FiledRecord]:
     """The newest original of each of these calls, as far as their files are there.
 
     Args:
@@ -118,7 +118,7 @@ def find(files: Files, calls: Iterable[Call]) -> dict[Place, Original]:
     for call in calls:
         if call.file is not None:
             by_file.setdefault(call.file, set()).add((call.account, call.key))
-    found: dict[Place, Original] = {}
+    found: dict[Place, FiledRecord] = {}
     for name, wanted in sorted(by_file.items()):
         records = any(account.vendor == RECORD for account, _ in wanted)
         try:
@@ -126,7 +126,7 @@ def find(files: Files, calls: Iterable[Call]) -> dict[Place, Original]:
                 for place in line.places:
                     if place in wanted and line.mark is not None:
                         target = str(line.mark.get("target"))
-                        found[place] = Original(name, target, line.schema, line.offset)
+                        found[place] = FiledRecord(name, target, line.schema, line.offset)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -134,7 +134,7 @@ def find(files: Files, calls: Iterable[Call]) -> dict[Place, Original]:
     return found
 
 
-def stream_of(files: Files, originals: Iterable[Original]) -> Iterator[bytes]:
+def stream_of(files: Files, originals: Iterable[FiledRecord]) -> Iterator[bytes]:
     """These calls as one Singer stream, in the order of the files.
 
     Yields:
@@ -153,7 +153,7 @@ def stream_of(files: Files, originals: Iterable[Original]) -> Iterator[bytes]:
                 yield file.readline()
 
 
-def record_of(files: Files, original: Original) -> dict[str, Any]:
+def record_of(files: Files, original: FiledRecord) -> dict[str, Any]:
     """The record as the tap sent it."""
     _schema, line = stream_of(files, [original])
     record: dict[str, Any] = decode(line)["record"]
