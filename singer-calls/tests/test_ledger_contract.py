@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
-import sqlalchemy as sa
+from ledgers import InMemory, OnDatabase
 
 from singer_calls.deliver.delivery import Delivery
 from singer_calls.deliver.entries import (
@@ -31,11 +29,7 @@ from singer_calls.deliver.entries import (
     records_of,
 )
 from singer_calls.deliver.identity import WITHHELD, Account, Identity
-from singer_calls.deliver.machine import Machine
-from singer_calls.deliver.memory_ledger import MemoryLedger, MemoryStore, SimulatedMachine
 from singer_calls.deliver.outcome import InvalidCallError
-from singer_calls.deliver.sql_ledger import SqlLedger
-from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS
 
 TARGET = "target-test"
 FACTS = RunFacts(TARGET, request_timeout=10)
@@ -62,91 +56,30 @@ class Clock:
         return self.now
 
 
-class InMemory:
-    """Runs on one store."""
+class Bench:
+    """Runs on one ledger whose clock moves when a test says so, and trouble for them."""
 
-    def __init__(self):
+    def __init__(self, ledgers):
         self.clock = Clock()
-        self.machine = SimulatedMachine()
-        self.store = MemoryStore()
+        self.machine = ledgers.machine
+        self.die, self.floor, self.release = ledgers.die, ledgers.floor, ledgers.release
+        self._ledgers = ledgers
 
     def open(self, *, machine=None):
-        return MemoryLedger(self.store, FACTS, clock=self.clock, machine=machine)
-
-    def die(self, ledger):
-        ledger.die()
-
-    def floor(self, account, moment):
-        self.store.floors[account] = moment
-
-    def release(self, account, key):
-        row = self.store.rows[account, key]
-        self.store.rows[account, key] = dataclasses.replace(row, released=True)
-
-
-class OnDatabase:
-    """Runs on one database."""
-
-    def __init__(self, url):
-        self.url = url
-        self.clock = Clock()
-        self.machine = SimulatedMachine()
-        self.ledgers = []
-
-    def open(self, *, machine=None):
-        machine = machine or NO_MACHINE
-        ledger = SqlLedger(self.url, FACTS, clock=self.clock, machine=machine)
-        self.ledgers.append((ledger, machine.last if machine is self.machine else None))
-        return ledger
-
-    def die(self, ledger):
-        [process] = [process for one, process in self.ledgers if one is ledger]
-        self.machine.kill(process)
-        ledger._database.engine.dispose()
-
-    def execute(self, statement):
-        engine = sa.create_engine(sa.make_url(self.url))
-        with engine.begin() as connection:
-            assert connection.execute(statement).rowcount == 1
-        engine.dispose()
-
-    def floor(self, account, moment):
-        where = ACCOUNTS.c.campaign == account.campaign
-        self.execute(ACCOUNTS.update().where(where).values(floor=moment))
-
-    def release(self, account, key):
-        accounts = sa.select(ACCOUNTS.c.id).where(ACCOUNTS.c.campaign == account.campaign)
-        where = (CALLS.c.key == key) & CALLS.c.account.in_(accounts)
-        self.execute(CALLS.update().where(where).values(released=True))
-
-    def close(self):
-        for ledger, _process in self.ledgers:
-            ledger._database.engine.dispose()
-
-
-class NoMachine(Machine):
-    """Where nobody can look into processes."""
-
-    def process(self):
-        return None
-
-
-NO_MACHINE = NoMachine()
+        return self._ledgers.open(FACTS, self.clock, machine)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def bench(request):
     """A place for ledgers, and ways to put them into trouble."""
     if request.param == "memory":
-        yield InMemory()
-        return
-    if request.param == "sqlite":
-        url = f"sqlite:///{request.getfixturevalue('tmp_path')}/calls.db"
+        ledgers = InMemory()
+    elif request.param == "sqlite":
+        ledgers = OnDatabase(f"sqlite:///{request.getfixturevalue('tmp_path')}/calls.db")
     else:
-        url = request.getfixturevalue("schema")
-    bench = OnDatabase(url)
-    yield bench
-    bench.close()
+        ledgers = OnDatabase(request.getfixturevalue("schema"))
+    yield Bench(ledgers)
+    ledgers.close()
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from ledgers import InMemory
 from virtual import Crash, VirtualLoop, bury, run
 
 from singer_calls.deliver.dead_letters import SourceRecord
@@ -21,7 +22,6 @@ from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.entries import DELIVERED, UNKNOWN, RunFacts
 from singer_calls.deliver.identity import Identity, mark
 from singer_calls.deliver.judgement import Policy
-from singer_calls.deliver.memory_ledger import MemoryLedger, MemoryStore, SimulatedMachine
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
@@ -108,7 +108,7 @@ class Process:
         """SIGKILL."""
         self.dead = True
         if self.ledger is not None:
-            self.ledger.die()
+            self.world.ledgers.die(self.ledger)
 
     async def gate(self):
         """Go on only while the process does."""
@@ -214,15 +214,15 @@ class World:
         seed: Of everything that is drawn.
         policy: ``hold`` or ``retry``; with ``retry`` the vendor dedupes.
         records: What the tap has, in order.
+        ledgers: Where all runs keep what they know, see ledgers.py.
     """
 
-    def __init__(self, seed, policy="hold", records=None):
+    def __init__(self, seed, policy="hold", records=None, ledgers=None):
         self.random = random.Random(seed)  # noqa: S311
         self.loop = VirtualLoop()
         self.books = Books(dedupes=policy == "retry")
         self.policy = policy
-        self.store = MemoryStore()
-        self.machine = SimulatedMachine()
+        self.ledgers = ledgers or InMemory()
         self.files = {False: Counter(), True: Counter()}
         self.records = records if records is not None else self._records()
         self.process = Process(self)
@@ -282,7 +282,7 @@ class World:
     def ledger(self):
         """A run's hold on the ledger that all runs share."""
         facts = RunFacts("target", TIMEOUT)
-        return MemoryLedger(self.store, facts, clock=self.loop.time, machine=self.machine)
+        return self.ledgers.open(facts, lambda: self.loop.now, self.ledgers.machine)
 
     @property
     def emitted(self):
@@ -324,11 +324,11 @@ class World:
 
     def person(self):
         """Someone sees at the vendor that a held call never arrived, and lets it go once more."""
-        for place, row in self.store.rows.items():
+        for row in self.ledgers.rows.values():
             held = row.state == UNKNOWN and row.filed
             if held and not self.books.processed[row.key] and row.key not in self.in_flight:
                 self.books.final.discard(row.key)
-                self.store.rows[place] = replace(row, released=True)
+                self.ledgers.release(row.account, row.key)
 
     async def _look_in(self):
         for _ in range(6):
@@ -406,19 +406,20 @@ class World:
     def settled(self):
         """Places of the input whose calls are durably accounted for."""
         aside = {_call(self.records[n]) for held in self.files.values() for n in held}
+        delivered = self.delivered()
         return {
             n
             for n, record in enumerate(self.records)
             if _call(record) in aside
             or any(
                 row.key == record["id"] and not _identity(record).contradicts(row.identity)
-                for row in self.delivered()
+                for row in delivered
             )
         }
 
     def delivered(self):
         """Rows of calls that count as delivered."""
-        return [row for row in self.store.rows.values() if row.state in DELIVERED]
+        return [row for row in self.ledgers.rows.values() if row.state in DELIVERED]
 
     def check_state(self, process):
         """Every call before the STATE is accounted for."""
@@ -457,9 +458,9 @@ def options(policy, *, in_flight=IN_FLIGHT, tries=6, uniform=lambda _low, high: 
     )
 
 
-def play(seed):
+def play(seed, ledgers=None):
     """One schedule from its seed: lives, crashes, stops, and then calm until all is settled."""
-    world = World(seed, "hold" if seed % 2 else "retry")
+    world = World(seed, "hold" if seed % 2 else "retry", ledgers=ledgers)
     draw = world.random
     crowd = seed % 5 == 0
     for _ in range(draw.randint(1, 4)):
