@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.request import urlopen
 
-import demo
+import checkout
 import psycopg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-ROOT = demo.ROOT
+ROOT = checkout.ROOT
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
 PLUGINS = ("tap-invox", "tap-iovox", "target-impact-calls", "target-invoca-calls")
 TIMEOUT_SECONDS = 300.0
@@ -203,12 +203,12 @@ class Engine:
         self.postgres = Postgres()
         self.machines: dict[str, Program] = {}
         self._programs: list[Program] = []
-        self._port = demo.free_port(8380)
+        self._port = checkout.free_port(8380)
         self._secret = secrets.token_hex(32)
         self._installed = folder / "plugins"
         self._loaders = self._installed / "loaders"
-        self._project = demo.Project(folder / "project", url)
-        self._project.environment[demo.PLUGINS_FOLDER] = str(self._installed)
+        self._project = checkout.Project(folder / "project", url)
+        self._project.environment[checkout.PLUGINS_FOLDER] = str(self._installed)
         self._orchestrate(partition, slots)
 
     def _orchestrate(self, partition: str, slots: int | None) -> None:
@@ -232,7 +232,7 @@ class Engine:
             RuntimeError: It failed.
         """
         done = subprocess.run(
-            [demo.BIN / "meltano", f"--env-file={self._project.folder / 'env'}", *arguments],
+            [checkout.BIN / "meltano", f"--env-file={self._project.folder / 'env'}", *arguments],
             cwd=ROOT,
             env=self._project.environment | environment,
             capture_output=True,

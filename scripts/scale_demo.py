@@ -19,8 +19,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import demo
+import checkout
 import machines
+import reconcile
 
 from call_sandbox import Sandbox
 
@@ -31,7 +32,9 @@ WEEKS = 3
 CALLS = 180
 LATENCY_MS = 800
 IN_FLIGHT = 2  # calls that one delivery sends at once: what limits it is the vendor
-DELIVERIES = tuple(d for d in demo.DELIVERIES if d.job in {"iovox-to-impact", "invox-to-invoca"})
+DELIVERIES = tuple(
+    d for d in reconcile.DELIVERIES if d.job in {"iovox-to-impact", "invox-to-invoca"}
+)
 NAMES = "abc"
 
 
@@ -66,8 +69,8 @@ class Tally:
 
 def books(url: str, folder: Path) -> Tally:
     """Compare the vendors' books with the sources, call by call."""
-    sources = demo.at_sources(url)
-    rejected, held = demo.set_aside(folder)
+    sources = reconcile.at_sources(url)
+    rejected, held = reconcile.set_aside(folder)
     calls = accepted = refused = 0
     lost: set[str] = set()
     doubled: set[str] = set()
@@ -75,7 +78,7 @@ def books(url: str, folder: Path) -> Tally:
     lacking: dict[str, set[str]] = {}
     for delivery in DELIVERIES:
         vendor = delivery.destination
-        theirs = demo.ask(f"{url}/_books?vendor={vendor}")
+        theirs = checkout.ask(f"{url}/_books?vendor={vendor}")
         expected = {delivery.key(call) for call in sources[delivery.source] if delivery.final(call)}
         calls += len(expected)
         accepted += len(theirs)
@@ -198,7 +201,7 @@ def told(one: Round, folder: Path) -> bool:
 def main() -> None:
     """Run the demo; exit 1 when a call is lost or doubled."""
     parser = argparse.ArgumentParser(description="A past over several machines, on this one.")
-    parser.add_argument("--folder", type=Path, default=demo.ROOT / ".scale")
+    parser.add_argument("--folder", type=Path, default=checkout.ROOT / ".scale")
     folder = parser.parse_args().folder.resolve()
     if not machines.AIRFLOW.exists():
         sys.exit("Airflow is not installed: run `make scale-demo`, or `make airflow` first.")

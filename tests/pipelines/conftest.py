@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import demo
+import checkout
 import pytest
 import yaml
 
@@ -76,8 +76,8 @@ def loader(environments, tmp_path_factory):
     # All workers of a session share them.
     shared = tmp_path_factory.getbasetemp().parent / "loaders"
     shared.mkdir(exist_ok=True)
-    project = demo.Project(tmp_path_factory.mktemp("loaders"), SOMEWHERE)
-    project.environment[demo.PLUGINS_FOLDER] = str(shared)
+    project = checkout.Project(tmp_path_factory.mktemp("loaders"), SOMEWHERE)
+    project.environment[checkout.PLUGINS_FOLDER] = str(shared)
 
     def loader(name):
         command = shared / "loaders" / name / "venv" / "bin" / name
@@ -99,7 +99,7 @@ def loader(environments, tmp_path_factory):
 def project(sandbox, environments, tmp_path):
     """``project(VARIABLE=value, ...)`` makes a project; ``project.run(...)`` must succeed."""
 
-    class Project(demo.Project):
+    class Project(checkout.Project):
         def meltano(self, *arguments, **environment):
             """Run Meltano with the plugins that are there."""
             words = [
@@ -116,7 +116,7 @@ def project(sandbox, environments, tmp_path):
 
     def make(folder="project", **variables):
         made = Project(tmp_path / folder, sandbox.url, **variables)
-        made.environment[demo.PLUGINS_FOLDER] = str(environments)
+        made.environment[checkout.PLUGINS_FOLDER] = str(environments)
         return made
 
     return make
@@ -126,8 +126,8 @@ def project(sandbox, environments, tmp_path):
 def compiled(environments, loader, tmp_path_factory):
     """``compiled("tap-iovox--impact", "catalog")``: what Meltano makes of the project's files."""
     folder = tmp_path_factory.mktemp("compiled")
-    project = demo.Project(folder, SOMEWHERE, TARGET_POSTGRES_SQLALCHEMY_URL=DATABASE)
-    project.environment[demo.PLUGINS_FOLDER] = str(environments)
+    project = checkout.Project(folder, SOMEWHERE, TARGET_POSTGRES_SQLALCHEMY_URL=DATABASE)
+    project.environment[checkout.PLUGINS_FOLDER] = str(environments)
     made = {}
 
     def compiled(plugin, what="config", **replaced):

@@ -10,7 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-import demo
+import checkout
+from progress import Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +30,7 @@ def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(installed, 
                 sys.executable, ROOT / "scripts" / "demo.py",
                 f"--port={port}", f"--folder={tmp_path / 'demo'}",
             ],
-            env=os.environ | {demo.PLUGINS_FOLDER: str(installed), "TAP_INVOX_API_KEY": "mine"},
+            env=os.environ | {checkout.PLUGINS_FOLDER: str(installed), "TAP_INVOX_API_KEY": "mine"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as process:  # fmt: skip
             shown = process.stdout.read()
@@ -57,7 +58,7 @@ def test_something_is_said_while_nothing_happens(capsys):
         twice.release()
         return "... still at it"
 
-    with demo.Progress({"a": 30.0, "b": 30.0}, working, silence=0.01) as progress:
+    with Progress({"a": 30.0, "b": 30.0}, working, silence=0.01) as progress:
         assert twice.acquire(timeout=30)
         assert twice.acquire(timeout=30)
         progress.done("a", "a is over")

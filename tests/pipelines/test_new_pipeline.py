@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import demo
+import checkout
 import new_pipeline
 import pytest
 import yaml
@@ -40,7 +40,7 @@ def names(root):
 
 def test_what_is_written_runs(root, project, sandbox, monkeypatch):
     """With names of its own, the same mapping, and an account of its own by a variable."""
-    monkeypatch.setattr(demo, "ROOT", root)
+    monkeypatch.setattr(checkout, "ROOT", root)
     _, variables = new_pipeline.write(root, "invox", "impact", "brand-c")
     assert variables == [
         "TAP_INVOX__BRAND_C_API_KEY",
