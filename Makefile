@@ -19,7 +19,7 @@ export UV_COMPILE_BYTECODE := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo pipeline test test-long check lint types workflows generate clean
+.PHONY: help install demo pictures pipeline test test-long check lint types workflows generate clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ $(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml)
 
 demo: $(READY) ## run the pipelines against the vendors of the sandbox (PORT=8321)
 	@$(BIN)/python scripts/demo.py --port $(PORT)
+
+pictures: $(READY) ## the README's pictures, from the pages that the demo ends with (needs Chromium)
+	@$(BIN)/python scripts/pictures.py
 
 pipeline: $(READY) ## a pipeline of your own: make pipeline FROM=invox TO=impact NAME=brand-c
 	@$(BIN)/python scripts/new_pipeline.py '$(FROM)' '$(TO)' '$(NAME)'

@@ -124,10 +124,9 @@ def rows(folder: Path) -> int:
 @contextlib.contextmanager
 def desk(folder: Path) -> Iterator[str]:
     """The page of the project's ledger; its address."""
-    place = ("--ledger-url", f"sqlite:///{folder / 'calls.ledger.db'}")
-    files = ("--rejected-path", str(folder / "rejected"))
-    command = [str(BIN / "call-ledger"), *place, *files, "page"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as page:
+    place = (f"--ledger-url=sqlite:///{folder / 'calls.ledger.db'}", "--rejected-path=rejected")
+    command = [str(BIN / "call-ledger"), *place, "page"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as page:
         try:
             yield page.stdout.readline().strip() if page.stdout else ""
         finally:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SILENCE_SECONDS = 2.5  # after which something is said in any case
+_TYPICAL_SECONDS = 20.0  # of steps that weigh as much as what steps typically take
 
 
 class Progress:
@@ -56,8 +57,9 @@ class Progress:
             self._spoke = time.monotonic()
             passed, left = self._spoke - self._began, sum(self._left.values())
             done = self._total - left
-            # As slow as typical until there is something to go by.
-            pace = passed / done if done else max(1.0, passed / self._total)
+            # Typical until there is enough to go by.
+            pace = (passed + _TYPICAL_SECONDS) / (done + _TYPICAL_SECONDS)
+            pace = pace if done else max(1.0, passed / self._total)
             ending = f"about {max(1, round(left * pace)):2} s left" if left else ""
             print(f"{passed:4.0f} s  {text:<53.53}  {ending}".rstrip(), flush=True)
 
