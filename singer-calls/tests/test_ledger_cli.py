@@ -93,7 +93,7 @@ def test_filters_find_what_they_say(full):
     """By state, account, reason and date; a reason's wildcards are letters."""
     full.note("other", REJECTED, THERE, reason="100% wrong")
     assert set(listed(full)) == {"bad", "held", "other"}
-    assert set(listed(full, "--state", "unknown")) == {"held"}
+    assert set(listed(full, "--state", "held")) == {"held"}
     assert set(listed(full, "--account", "example 8")) == {"other"}
     assert set(listed(full, "--reason", "mediaid: NO")) == {"bad"}
     assert set(listed(full, "--reason", "%")) == {"other"}
@@ -131,7 +131,7 @@ def test_what_an_ended_run_was_sending_waits_as_unknown(kept):
         connection.execute(ended)
     other._database.close()
     assert set(listed(kept)) == {"left"}
-    assert "unknown" in kept("show", "left")
+    assert "held" in kept("show", "left")
     kept("resolve", "mine", "--drop", code=3)
     assert "is being sent" in kept.said
     kept("resolve", "left", "--delivered")
@@ -259,7 +259,7 @@ def test_replay_writes_the_originals_as_one_singer_stream(full):
     assert [line["type"] for line in lines] == ["SCHEMA", "RECORD", "RECORD"]
     assert [line["record"]["id"] for line in lines[1:]] == ["bad", "bad2"]
     assert lines[1]["set_aside"]["attempt"] == 1
-    assert "1 calls of unknown outcome were left out" in full.said
+    assert "1 held calls were left out" in full.said
     assert [line["record"]["id"] for line in streamed(full("replay", "held"))[1:]] == ["held"]
     assert full("replay", "--released") == ""
     full("resolve", "held", "--send-again")

@@ -127,7 +127,7 @@ def test_a_call_is_found_and_its_original_is_masked(page):
 
 def test_what_changed_since_the_person_looked_is_not_decided(page, kept):
     """It was tried again meanwhile: one sentence, nothing changed."""
-    page.find_element(By.XPATH, "//summary[contains(., 'unknown')]").click()
+    page.find_element(By.XPATH, "//summary[contains(., 'held')]").click()
     until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#waits li"))
     page.execute_script("document.querySelectorAll('#waits details[open] li input')[1].click()")
     kept.note("held", UNKNOWN, reason="no answer came")

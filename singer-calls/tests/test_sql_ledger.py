@@ -297,12 +297,12 @@ def test_the_report_counts_by_day_and_names_what_waits_for_a_person(ledger, ledg
     assert lines == list(report(ledger_url))
     text = "\n".join(lines)
     assert text.count("account impact https://vendor.example 7") == 1
-    for state in ("accepted", "rejected", "unknown"):
+    for state in ("accepted", "rejected", "held"):
         assert [line.split()[1:] for line in lines if f" {state} " in line] == [[state, "1"]]
     [rejected] = [line for line in lines if line.startswith("rejected ")]
     assert rejected.split()[1] == "b\\n\\x1b[31m"
     assert rejected.endswith("because\\r x.jsonl")
-    assert [line.split()[1] for line in lines if line.startswith("unknown ")] == ["c"]
+    assert [line.split()[1] for line in lines if line.startswith("held ")] == ["c"]
     assert "under way: run 1 target-test" in text
 
 

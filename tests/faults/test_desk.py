@@ -130,7 +130,7 @@ def test_a_week_of_an_operator_ends_with_nothing_that_waits(shared_bench, ledger
         bench.script([bench.key(number)], word)
         assert day(3, number + 1, stream_maps=BAD_MAP, request_timeout=1).code == 0
         assert bench.fired(word) == 1
-    held = {key for key, row in waiting(ledger).items() if row["state"] == "unknown"}
+    held = {key for key, row in waiting(ledger).items() if row["state"] == "held"}
     assert held == bench.keys(6, 9)
 
     # Thursday: the mapping is corrected, and what it refused is replayed.

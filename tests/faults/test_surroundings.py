@@ -312,10 +312,10 @@ def test_the_ledger_tells_what_waits_for_a_person(bench):
     assert [line.split()[-2:] for line in text.splitlines() if len(line.split()) == 3][1:] == [
         ["accepted", "18"],
         ["rejected", "1"],
-        ["unknown", "1"],
+        ["held", "1"],
     ]
     assert f"rejected {bench.key(0)}" in text
-    assert f"unknown {bench.key(1)}" in text
+    assert f"held {bench.key(1)}" in text
     assert bench.key(2) not in text
 
 

@@ -33,6 +33,7 @@ from typing_extensions import override
 
 from singer_calls.deliver.dead_letters_bucket import Bucket, is_bucket, new_name
 from singer_calls.deliver.dead_letters_files import files_at
+from singer_calls.deliver.entries import HELD, REJECTED, UNKNOWN
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.messages import decode, encode
 from singer_calls.deliver.outcome import Outcome, Rejected, Unknown
@@ -55,7 +56,8 @@ class Licence:
     """What a replayed file says of a call.
 
     Attributes:
-        outcome: ``rejected`` or ``unknown``: the one that the file was written for.
+        outcome: The one that the file was written for, as the ledger has it: ``rejected`` or
+            ``unknown``.
         account: Where the call was sent, None when it never became a delivery.
         key: Its key there.
         attempt: The attempt that ended so, 0 when there was none.
@@ -230,7 +232,7 @@ class DeadLetterFile:
             },
             "key": letter.key,
             "attempt": letter.attempt,
-            "outcome": "unknown" if letter.held else "rejected",
+            "outcome": HELD if letter.held else REJECTED,
             "reason": outcome.reason,
             "field": refused.field,
             "fields": list(refused.fields),
@@ -372,7 +374,7 @@ def read_mark(message: dict[str, Any], target: str) -> Licence | None:
         )
     account = mark.get("account")
     return Licence(
-        outcome=str(mark.get("outcome")),
+        outcome={HELD: UNKNOWN}.get(said := str(mark.get("outcome")), said),
         account=Account(
             vendor=str(account.get("vendor")),
             origin=str(account.get("origin")),
@@ -414,7 +416,7 @@ def read_old_record(message: dict[str, Any]) -> Licence | None:
         return None
     if mark.get("outcome") != "rejected":
         raise PluginError(
-            "This file holds calls of unknown outcome and was written by release 0.1, which did "
+            "This file is of held calls and was written by release 0.1, which did "
             "not note the attempt: see at the vendor what became of each call, then say so with "
             "call-ledger resolve; what is released is sent when the tap gives it again."
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SENDING, WAITING, UNKNOWN = "sending", "waiting", "unknown"
+HELD = "held"  # what people are told of a call in UNKNOWN: in files, summaries and call-ledger
 ACCEPTED, DUPLICATE, REJECTED, CLOSED = "accepted", "duplicate", "rejected", "closed"
 STATES = (SENDING, WAITING, UNKNOWN, ACCEPTED, DUPLICATE, REJECTED, CLOSED)
 DELIVERED = frozenset({ACCEPTED, DUPLICATE})

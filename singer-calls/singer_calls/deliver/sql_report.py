@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import REJECTED, UNKNOWN, LedgerError, iso
+from singer_calls.deliver.entries import HELD, REJECTED, UNKNOWN, LedgerError, iso
 from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_store import format_of, open_engine, place_of, reading
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, FORMAT, RUNS, STANDING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 _DAY_SECONDS = 24 * 60 * 60
+_WORDS = {UNKNOWN: HELD}  # for people
 
 
 def report(url: str) -> Iterator[str]:
@@ -77,20 +78,20 @@ def _calls(connection: Connection) -> Iterator[str]:
             account = row.account
             yield f"account {names[account]}"
             yield f"{'day':<12}{'state':<12}{'calls':>8}"
-        yield f"{iso(row.day)[:10]:<12}{row.state:<12}{row.calls:>8}"
+        yield f"{iso(row.day)[:10]:<12}{_WORDS.get(row.state, row.state):<12}{row.calls:>8}"
 
 
 def _waiting(connection: Connection) -> Iterator[str]:
     columns = (CALLS.c.account, CALLS.c.key, CALLS.c.updated, CALLS.c.reason, CALLS.c.file)
     names = _names(connection)
-    for state in (REJECTED, UNKNOWN):
+    for state, word in ((REJECTED, REJECTED), (UNKNOWN, HELD)):
         waiting = (
             sa.select(*columns)
             .where(STANDING, CALLS.c.state == state)
             .order_by(CALLS.c.updated, CALLS.c.key)
         )
         for row in connection.execute(waiting):
-            parts = (state, row.key, iso(row.updated), names[row.account], row.reason, row.file)
+            parts = (word, row.key, iso(row.updated), names[row.account], row.reason, row.file)
             yield " ".join(_shown(part) for part in parts if part)
 
 

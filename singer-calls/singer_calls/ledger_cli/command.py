@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from singer_calls.deliver.dead_letters_files import files_at
-from singer_calls.deliver.entries import REJECTED, UNKNOWN
+from singer_calls.deliver.entries import HELD, REJECTED
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RefusedError
 from singer_calls.ledger_cli.desk import Desk
@@ -89,7 +89,7 @@ def call_filters(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--since", callback=a_date, help="Set aside on that day or later (UTC)."),
         click.option("--reason", help="Part of the reason or of the parameter at fault."),
         click.option("--account", help="Part of an account's name: vendor origin campaign."),
-        click.option("--state", type=click.Choice([REJECTED, UNKNOWN]), help="Only these."),
+        click.option("--state", type=click.Choice([REJECTED, HELD]), help="Only these."),
     ):
         command = option(command)
     return command

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from singer_calls.deliver.entries import UNKNOWN
+from singer_calls.deliver.entries import HELD
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.command import Where, call_filters, in_sentences, whoami
@@ -86,8 +86,8 @@ def _named(desk: Desk, keys: tuple[str, ...], filters: dict[str, Any]) -> list[C
 def replay(place: Where, keys: tuple[str, ...], released: bool, **filters: Any) -> None:  # noqa: ANN401
     """Write calls that wait to standard output, as one Singer stream for their target.
 
-    Calls whose outcome is unknown may be at the vendor already: they are written only if they are
-    named, by key or by --state unknown, or are to be sent again anyway.
+    Held calls may be at the vendor already: they are written only if they are named, by key or by
+    --state held, or are to be sent again anyway.
     """
     if sys.stdout.isatty():
         raise click.UsageError("This writes calls: pipe it into their target, or into a file.")
@@ -101,13 +101,13 @@ def replay(place: Where, keys: tuple[str, ...], released: bool, **filters: Any) 
         left_out: list[Call] = []
     else:
         found = list(desk.waiting(Filter(**filters, released=True if released else None)))
-        named = filters["state"] == UNKNOWN
-        left_out = [c for c in found if c.state == UNKNOWN and not named and not c.released]
+        named = filters["state"] == HELD
+        left_out = [c for c in found if c.state == HELD and not named and not c.released]
         calls = [call for call in found if call not in left_out]
     _write(place, calls)
     if left_out:
         click.echo(
-            f"{len(left_out)} calls of unknown outcome were left out: the vendor may have them. "
+            f"{len(left_out)} held calls were left out: the vendor may have them. "
             "See there, then resolve them.",
             err=True,
         )

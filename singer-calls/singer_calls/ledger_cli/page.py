@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from aiohttp import web
 
-from singer_calls.deliver.entries import REJECTED, UNKNOWN
+from singer_calls.deliver.entries import HELD, REJECTED
 from singer_calls.deliver.identity import Account
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli import filed_records
@@ -166,8 +166,8 @@ class Page:
 
     async def _group(self, request: web.Request) -> web.Response:
         state, query = request.query.get("state"), request.query
-        if state not in {REJECTED, UNKNOWN}:
-            raise web.HTTPBadRequest(text="state must be rejected or unknown.")
+        if state not in {REJECTED, HELD}:
+            raise web.HTTPBadRequest(text="state must be rejected or held.")
         wanted = Filter(state, query.get("account", ""), query.get("why", ""), whole=True)
         calls = await asyncio.to_thread(lambda: list(self._desk.waiting(wanted, _CALLS_SHOWN)))
         return web.json_response([_call_of(call) for call in calls])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import REJECTED, SENDING, UNKNOWN
+from singer_calls.deliver.entries import HELD, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.sql_tables import CALLS, RUNS, STANDING
 from singer_calls.deliver.transitions import LEFT
@@ -24,7 +24,7 @@ class Call:
     """A row as people see it; times are UTC seconds since the epoch.
 
     Attributes:
-        state: ``unknown`` also for a call that an ended run was sending.
+        state: ``held`` also for a call that an ended run was sending.
         run: Number of the run that wrote it.
         released: Whether the next run may send it once more.
     """
@@ -54,7 +54,7 @@ class Filter:
     """Which of the calls that wait.
 
     Attributes:
-        state: ``rejected`` or ``unknown``, None for both.
+        state: ``rejected`` or ``held``, None for both.
         account: Part of an account's name.
         reason: Part of the reason or of the field's name.
         since: UTC seconds: set aside then or later.
@@ -86,8 +86,9 @@ def is_waiting() -> sa.ColumnElement[bool]:
 
 
 def state_shown() -> sa.ColumnElement[str]:
-    """The state as people see it: what an ended run was sending is unknown."""
-    return sa.case((CALLS.c.state == SENDING, UNKNOWN), else_=CALLS.c.state).label("state")
+    """The state as people see it: what an ended run was sending is held."""
+    held = CALLS.c.state.in_([SENDING, UNKNOWN])
+    return sa.case((held, HELD), else_=CALLS.c.state).label("state")
 
 
 def why_shown() -> sa.ColumnElement[str]:
@@ -140,7 +141,7 @@ def call_of(
     return Call(
         accounts[row.account],
         row.key,
-        UNKNOWN if was_left else row.state,
+        HELD if was_left or row.state == UNKNOWN else row.state,
         row.run,
         row.attempt,
         row.moment,

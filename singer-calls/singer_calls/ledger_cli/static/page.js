@@ -92,9 +92,8 @@ async function fill(box, group) {
 function groupOf(group) {
   const id = JSON.stringify([group.state, group.why, group.account]);
   const box = make("div");
-  const word = group.state === "unknown" ? "outcome unknown" : "rejected";
   const details = make("details", {open: opened.has(id)},
-    make("summary", {}, `${number(group.calls)} ${word}: ${shown(group.why || "no reason is known")} `,
+    make("summary", {}, `${number(group.calls)} ${group.state}: ${shown(group.why || "no reason is known")} `,
       make("small", {}, `${shown(group.account)}, since ${group.since}`)), box);
   details.addEventListener("toggle", () => {
     if (!details.open) { opened.delete(id); return; }
