@@ -19,7 +19,7 @@ export UV_COMPILE_BYTECODE := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo pictures pipeline test test-long check lint types workflows generate clean
+.PHONY: help install demo pictures pipeline test test-long bench bench-long check lint types workflows generate clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,12 @@ test: check $(READY) ## lint, types, all tests but the long ones, coverage
 test-long: $(READY) ## the long fault set: random kills, a million records (seeds are printed)
 	$(BIN)/pytest -m long --timeout 3600
 
+bench: $(READY) ## speed beside other programs, under 15 minutes: benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/bench.py
+
+bench-long: $(READY) ## the same with a million calls and ten million rows
+	$(BIN)/python benchmarks/bench.py --long
+
 check: lint types workflows ## lint and types, no tests
 
 lint: $(READY)
@@ -65,6 +71,7 @@ types: $(READY)
 	@echo "types: mypy"
 	@$(BIN)/mypy $(PACKAGES:%=-p %)
 	@$(BIN)/mypy scripts orchestrate/airflow/dags/pipeline.py
+	@cd benchmarks && ../$(BIN)/mypy bench.py
 
 workflows: $(READY)
 	@echo "workflows: actionlint, zizmor"

@@ -1,0 +1,98 @@
+"""benchmarks/RESULTS.md and its chart, from what was measured; the limits stand in limits.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIBRARIES = ("singer-sdk", "aiohttp", "SQLAlchemy", "msgspec", "phonenumbers", "httptools")
+_BAR, _GAP, _LEFT, _WIDTH = 18, 8, 300, 760
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the report."""
+
+    title: str
+    note: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def text(self) -> str:
+        """As Markdown."""
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"## {self.title}\n\n{self.note}\n\n{body}\n"
+
+
+def machine() -> str:
+    """What it was measured on."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{len(names)} x {names[0] if names else platform.processor()}, {memory:.0f} GB"
+
+
+def versions() -> str:
+    """Of what takes part."""
+    found = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return f"Python {platform.python_version()}, {platform.system()} {platform.release()}; {found}"
+
+
+def chart(title: str, unit: str, bars: Sequence[tuple[str, float, bool]]) -> str:
+    """A bar chart as SVG.
+
+    Args:
+        title: Above it.
+        unit: Of the values.
+        bars: Name, value, whether it is ours.
+    """
+    most = max((value for _, value, _ in bars), default=1.0) or 1.0
+    height = 40 + len(bars) * (_BAR + _GAP)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        "<style>text { font: 13px sans-serif }</style>",
+        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
+        f'<text x="8" y="22" font-weight="bold">{escape(title)}</text>',
+    ]
+    for place, (name, value, ours) in enumerate(bars):
+        y = 36 + place * (_BAR + _GAP)
+        color = "#1b6ca8" if ours else "#b8bec4"
+        width = max(1.0, value / most * (_WIDTH - _LEFT - 110))
+        parts += [
+            f'<text x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>',
+            f'<rect x="{_LEFT}" y="{y}" width="{width:.0f}" height="{_BAR}" fill="{color}"/>',
+            f'<text x="{_LEFT + width + 6:.0f}" y="{y + 14}">{value:,.0f} {unit}</text>',
+        ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def write(
+    folder: Path, command: str, *, rounds: int, seconds: float, ratios: str, tables: Sequence[Table]
+) -> None:
+    """Write RESULTS.md."""
+    head = (
+        f"# Results\n\nWritten by `{command}` on {datetime.now(UTC):%Y-%m-%d} in "
+        f"{seconds / 60:.0f} minutes; nothing but [what limits](limits.md) is written by hand.\n\n"
+        f"- Machine: {machine()}\n- {versions()}\n"
+        f"- Median of {rounds} rounds, and the least and the most; the programs take turns.\n"
+        "- A program has a figure only if the vendor's journal has every call once.\n"
+        "- The peers are in [peers/](peers/), each with its versions in its head and an "
+        "environment of its own.\n\n"
+    )
+    limits = (folder / "limits.md").read_text()
+    body = "\n".join(table.text for table in tables)
+    (folder / "RESULTS.md").write_text(f"{head}{ratios}\n{body}\n{limits}")
