@@ -30,6 +30,12 @@ from call_sandbox.testing import (
 
 PLUGINS = sorted(file.parent.name for file in Path(__file__).parent.glob("t*-*/pyproject.toml"))
 
+_AXE = """
+const done = arguments[arguments.length - 1];
+axe.run().then(({violations}) =>
+  done(violations.filter((one) => ["serious", "critical"].includes(one.impact))), done);
+"""
+
 
 def pytest_addoption(parser):
     """For build servers, where all that the tests use is installed."""
@@ -55,6 +61,33 @@ def program():
         return found or pytest.skip(f"{names[0]} is not on the PATH: install it to run this test")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def browser(program):
+    """A headless Chromium; what it shows is a test's to load and to leave."""
+    from screenshots import chromium  # noqa: PLC0415 - slow to import
+
+    binary = program("chromium", "chromium-browser", "google-chrome")
+    with chromium(binary, program("chromedriver")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def axe(program):
+    """``axe(browser)``: what axe-core finds seriously wrong for people who can't see the page."""
+    npm = subprocess.run([program("npm"), "root", "-g"], capture_output=True, text=True, check=True)
+    script = Path(npm.stdout.strip()) / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.skip("axe-core is not installed: npm install --global axe-core")
+    source = script.read_text(encoding="utf-8")
+
+    def axe(browser):
+        browser.execute_script(source)
+        found = browser.execute_async_script(_AXE)
+        return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+    return axe
 
 
 @pytest.fixture(scope="session")

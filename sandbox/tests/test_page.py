@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -49,19 +48,6 @@ return [...document.querySelectorAll("h1, h2, p, th, td, small, caption, dt, dd"
   .filter(([, ratio]) => ratio < 4.5);
 """
 """The texts with less than 4.5 to 1 against what is behind them, with their ratio."""
-
-
-@pytest.fixture(scope="session")
-def browser(program):
-    """One browser for all tests of the page."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
-    driver = webdriver.ChromeService(program("chromedriver"))
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options, driver) as browser:
-        yield browser
 
 
 @pytest.fixture

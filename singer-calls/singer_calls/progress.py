@@ -1,4 +1,4 @@
-"""How far a run is, told every ten seconds."""
+"""How far a run is, told again and again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INTERVAL_SECONDS = 10.0
+_PATIENCE_SECONDS = 5.0  # at the end, for a telling that is under way
 
 
-class Progress(threading.Thread):
-    """Logs a line every ten seconds until closed, whatever the other threads wait for.
+class Every(threading.Thread):
+    """Does something again and again until closed, whatever the other threads wait for.
+
+    Args:
+        interval: Seconds before each time.
+        what: Is done; must not raise.
+    """
+
+    def __init__(self, interval: float, what: Callable[[], None]) -> None:
+        super().__init__(name="progress", daemon=True)
+        self._interval = interval
+        self._what = what
+        self._end = threading.Event()
+
+    @override
+    def run(self) -> None:
+        """Go on until closed."""
+        while not self._end.wait(self._interval):
+            self._what()
+
+    def close(self) -> None:
+        """Do it no more; what is under way may end."""
+        self._end.set()
+        if self.is_alive():
+            self.join(_PATIENCE_SECONDS)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Progress(Every):
+    """Logs a line every ten seconds.
 
     Args:
         line: Makes the line.
@@ -29,25 +64,4 @@ class Progress(threading.Thread):
         logger: logging.Logger,
         interval: float = INTERVAL_SECONDS,
     ) -> None:
-        super().__init__(name="progress", daemon=True)
-        self._line = line
-        self._logger = logger
-        self._interval = interval
-        self._end = threading.Event()
-
-    @override
-    def run(self) -> None:
-        """Log until closed."""
-        while not self._end.wait(self._interval):
-            self._logger.info("Progress: %s", self._line())
-
-    def close(self) -> None:
-        """Log no more."""
-        self._end.set()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(interval, lambda: logger.info("Progress: %s", line()))

@@ -5,6 +5,11 @@ from __future__ import annotations
 _LONGEST_CHARS = 64
 
 
+def many(count: int, thing: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def shown(name: str, longest: int = _LONGEST_CHARS) -> str:
     """A name from outside, in quotes and on one line, with what could steer a terminal escaped.
 

@@ -8,6 +8,7 @@ import io
 import json
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,6 +21,7 @@ from singer_calls.deliver.entries import (
     ACCEPTED,
     CLOSED,
     PERSON,
+    PROGRESS,
     REJECTED,
     UNKNOWN,
     Claim,
@@ -87,6 +89,42 @@ def test_the_counts_of_runs_are_shown_by_account_and_day(kept):
     assert name in text
     assert ["2026-01-05", "7"] in [line.split() for line in text.splitlines()]
     assert "Nothing waits for a person." in text
+
+
+def test_status_says_how_far_a_run_under_way_is_and_what_it_waits_for(kept):
+    """As it told last; when it has been silent that is said, and its end is what counts."""
+    counts = {"impact https://vendor.example 7": {"2026-01-05": {"accepted": 3}}}
+    assert "has told nothing yet" in kept("status")
+    told = {"read": 5, "percent": 40, "per_second": 2.5, "told": time.time()}
+    kept.ledger.tell("the tap", counts | {PROGRESS: {"": told}})
+    text = kept("status")
+    assert (
+        "40 % of its input read, 5 calls read, 3 settled, 2.5 a second, waits for the tap" in text
+    )
+    assert ["2026-01-05", "3"] in [line.split() for line in text.splitlines()]
+    kept.ledger.tell("the tap", counts | {PROGRESS: {"": told | {"told": 0}}})
+    assert "3 settled, no word since 1970-01-01" in kept("status")
+    kept.ledger.close(how="done", counts=counts)
+    assert "done" in kept("status")
+
+
+def test_what_a_lost_run_told_counts_and_what_it_tells_later_does_not(kept):
+    """Another run ended it; after 90 days its row is added to others."""
+    counts = {"impact https://vendor.example 7": {"2026-01-05": {"accepted": 3}}}
+    for name in ("lost", "late"):
+        run = SqlLedger(kept.url, FACTS)
+        run.tell("the tap", counts | {PROGRESS: {"": {"told": 1, "percent": None}}})
+        with run._database.writing() as connection:
+            mine = sa.update(RUNS).where(RUNS.c.id == run.run)
+            connection.execute(mine.values(ended=1, how=name))
+        run.tell("nobody", {})
+        run.close(how="done")
+    assert ["2026-01-05", "6"] in [line.split() for line in kept("status").splitlines()]
+    kept.ledger.close()  # which adds those of long ago together
+    text = kept("status")
+    assert ["2026-01-05", "6"] in [line.split() for line in text.splitlines()]
+    with contextlib.closing(Desk(kept.url)) as desk:
+        assert [(run.ended, run.how, run.progress) for run in desk.runs()][:1] == [(1, None, {})]
 
 
 def test_filters_find_what_they_say(full):

@@ -12,16 +12,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from desk_bench import CALLER, FACTS, HERE, Kept
-from selenium import webdriver
+from screenshots import SCHEMES, SIZES, screen
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from singer_calls.deliver.entries import ACCEPTED, CLOSED, REJECTED, UNKNOWN
+from singer_calls.deliver.entries import ACCEPTED, CLOSED, PROGRESS, REJECTED, UNKNOWN
 from singer_calls.deliver.sql_ledger import SqlLedger
 
 COUNTS = {"impact https://vendor.example 7": {"2026-01-05": {"accepted": 1, "rejected": 2}}}
+TOLD = {"read": 5, "percent": 40, "per_second": 2.5, "told": 4102444800}
 NAME = "const a = document.activeElement; return (a.labels?.[0] ?? a).textContent"
 SEND_AGAIN = "document.querySelector('#waits details[open] button').click()"
 ODD = "x\u202e<img src=x onerror=alert(1)>"
@@ -49,18 +50,6 @@ def address(kept):
     ) as server:
         yield server.stdout.readline().strip()
         server.terminate()
-
-
-@pytest.fixture(scope="session")
-def browser(program):
-    options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
-    driver = webdriver.ChromeService(program("chromedriver"))
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options, driver) as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -145,18 +134,32 @@ def test_it_updates_itself_and_shows_runs_and_days(page, kept):
     assert "target-impact-calls" in text(page, "#runs")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1280])
-def test_it_fits_a_telephone_and_the_dark(page, scheme, width):
-    """Nothing beyond the screen."""
-    phone = {"width": width, "height": 812, "deviceScaleFactor": 1, "mobile": width < 500}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    feature = [{"name": "prefers-color-scheme", "value": scheme}]
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": feature})
-    page.find_element(By.TAG_NAME, "summary").click()
-    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#waits li"))
-    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_it_is_for_everybody_on_a_desk_and_on_a_phone_in_light_and_dark(page, kept, axe, scheme):
+    """With everything open that can be: nothing beyond the screen, nothing serious for axe."""
+    kept.ledger.tell("the tap", COUNTS | {PROGRESS: {"": TOLD}})
+    until(page, lambda: "waits for the tap" in text(page, "#under-way"))
+    for group in page.find_elements(By.TAG_NAME, "summary"):
+        group.click()
+    page.find_element(By.ID, "key").send_keys("held", Keys.ENTER)
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#found button"))
+    page.find_element(By.CSS_SELECTOR, "#found button").click()
+    until(page, lambda: text(page, "#found pre"))
+    page.execute_script(SEND_AGAIN)
+    until(page, lambda: "Tick the calls first" in text(page, "#told"))
+    for size in SIZES:
+        with screen(page, size, scheme):
+            assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+            assert axe(page) == []
+
+
+def test_an_empty_ledger_is_for_everybody_too(page, kept, axe):
+    """Nothing waits, nothing was sent."""
+    for key in ("bad", "held", ODD):
+        kept("resolve", key, "--drop")
+    until(page, lambda: "nothing waits for you" in text(page, "#sentence"))
+    assert text(page, "#waits") == "Nothing."
+    assert axe(page) == []
 
 
 # Whom it refuses

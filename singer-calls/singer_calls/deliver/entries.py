@@ -28,6 +28,7 @@ DELIVERED = frozenset({ACCEPTED, DUPLICATE})
 WAITS = frozenset({UNKNOWN, REJECTED})  # for a person
 BINDING = DELIVERED | {SENDING, UNKNOWN}  # the vendor may have processed it
 CAMPAIGN, PERSON = "campaign", "person"  # remedies, see ``Row``
+PROGRESS = ""  # in the counts of a run under way, beside the accounts: what it tells of itself
 UNMARKED = 0  # the rule of a row that the first format wrote: known by its key alone
 
 
@@ -314,6 +315,17 @@ class Ledger(Protocol):
         """Prove that this run lives, from any thread. False: it was ended, for good.
 
         The proof holds for ``expiry`` from *before* the call, on a clock that counts sleep.
+        """
+
+    def tell(self, waits_for: str, counts: Mapping[str, Any]) -> None:
+        """Say for people how far this run is, from any thread; tried once.
+
+        Args:
+            waits_for: What holds it up.
+            counts: As at the end, see ``close``, and under ``PROGRESS`` more of this moment.
+
+        Raises:
+            LedgerError: It could not be written now: the next time it may.
         """
 
     def reap(self) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from singer_calls.deliver.dead_letters import DeadLetters, signs_of_earlier_runs
-from singer_calls.deliver.entries import RunFacts
+from singer_calls.deliver.entries import PROGRESS, RunFacts
 from singer_calls.deliver.group_commit import ThreadWorker
 from singer_calls.deliver.judgement import Policy
 from singer_calls.deliver.lease import boot_seconds
@@ -17,16 +18,20 @@ from singer_calls.deliver.run import DeliveryRun, RunOptions
 from singer_calls.deliver.run_thread import RunThread
 from singer_calls.deliver.sender import SenderOptions
 from singer_calls.deliver.sql_ledger import SqlLedger
-from singer_calls.deliver.summary import Summary
+from singer_calls.deliver.summary import CallMetric, Speed, Summary
 from singer_calls.deliver.transport import Transport
 from singer_calls.errors import PluginError
 from singer_calls.http.retry import RetryPolicy
-from singer_calls.progress import Progress
+from singer_calls.progress import Every, Progress
+from singer_calls.text import many
 
 if TYPE_CHECKING:
     from singer_calls.deliver.call import Call
     from singer_calls.deliver.entries import Ledger, LedgerSummary
     from singer_calls.deliver.target import CallTarget
+
+
+_TELL_SECONDS = 2.0  # between two tellings of how far the run is, for the desk
 
 
 class LiveDelivery:
@@ -43,12 +48,14 @@ class LiveDelivery:
         self._target = target
         self._thread: RunThread | None = None
         self._ledger: Ledger | None = None
-        self._progress: Progress | None = None
+        self._tellers: list[Every] = []
+        self._ending = False
         self._failure: PluginError | None = None
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         folder = target.config["rejected_path"]
         self._letters = DeadLetters(folder, started, target.name, os.environ)
         self.summary = Summary()
+        self._speed = Speed(time.monotonic)
 
     def take(self, call: Call) -> None:
         """Hand a call to the run; waits while too many are open."""
@@ -65,8 +72,12 @@ class LiveDelivery:
             )
             thread.start()
             self._thread = thread
-            self._progress = Progress(self._progress_line, target.logger)
-            self._progress.start()
+            self._tellers = [
+                Progress(self._progress_line, target.logger),
+                Every(_TELL_SECONDS, self._tell),
+            ]
+            for teller in self._tellers:
+                teller.start()
         return self._thread
 
     def _open(self) -> tuple[bool, bool]:
@@ -165,11 +176,33 @@ class LiveDelivery:
         )
 
     def _progress_line(self) -> str:
-        sender = self._thread.run.sender if self._thread else None
-        waits = f" waits_for={sender.waits_for}" if sender and sender.waits_for else ""
-        return (
-            f"{self.summary.line()} in_flight={sender.admission.in_flight if sender else 0}{waits}"
-        )
+        waits = self._waits_for()
+        return f"{self.summary.line()} in_flight={self._in_flight} waits_for={waits}"
+
+    @property
+    def _in_flight(self) -> int:
+        return self._thread.run.sender.admission.in_flight if self._thread else 0
+
+    def _waits_for(self) -> str:
+        """What holds the run up, for people."""
+        if self._thread and (held_up := self._thread.run.sender.waits_for):
+            return held_up
+        if self._ending or self._in_flight >= self._target.config["max_in_flight"]:
+            return f"the vendor ({many(self._in_flight, 'request')} under way)"
+        return "the tap"
+
+    def _tell(self) -> None:
+        """Let the desk see how far the run is; the run does not depend on it."""
+        now = {
+            "read": self.summary.count(CallMetric.READ),
+            "per_second": self._speed.of(self.summary.settled),
+            "percent": self._target.message_reader.percent,
+            "told": int(time.time()),
+        }
+        counts = {**self.summary.by_account, PROGRESS: {"": now}}
+        if self._ledger is not None:
+            with suppress(PluginError):
+                self._ledger.tell(self._waits_for(), counts)
 
     def fail(self, failure: PluginError) -> None:
         """Send nothing more, for this reason."""
@@ -189,6 +222,7 @@ class LiveDelivery:
         """
         if self._thread is None:
             return self._failure
+        self._ending = True
         self._thread.close(abandon=abandon, check=check)
         if adopted := self._thread.run.sender.adopted:
             self._target.logger.warning(
@@ -200,8 +234,8 @@ class LiveDelivery:
 
     def close(self, how: str) -> None:
         """End the run in the ledger: ``done``, ``failed`` or ``stopped``."""
-        if self._progress is not None:
-            self._progress.close()
+        for teller in self._tellers:
+            teller.close()
         if place := self._letters.rejected.place:
             self._target.logger.warning("Rejected calls are in %s.", place)
         if place := self._letters.held.place:

@@ -220,6 +220,13 @@ class MemoryLedger:
             run.counter += not run.ended
             return not run.ended
 
+    def tell(self, waits_for: str, counts: Mapping[str, Any]) -> None:
+        """Say for people how far this run is."""
+        with self._step(commits=True):
+            run = self._store.runs[self.run]
+            if not run.ended:
+                run.how, run.counts = waits_for, counts
+
     def reap(self) -> int:
         """End runs that are gone."""
         with self._step(commits=True):
@@ -240,8 +247,8 @@ class MemoryLedger:
         """End the run."""
         with self._step(commits=True):
             run = self._store.runs[self.run]
-            run.how = run.how or how
-            run.ended, run.counts = True, counts
+            run.how = run.how if run.ended else how
+            run.ended, run.counts = True, run.counts if counts is None else counts
             self._sweep()
 
     def _sweep(self) -> int:

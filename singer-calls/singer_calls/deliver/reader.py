@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import stat
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -105,6 +106,15 @@ def _chunks(
                     return
 
 
+def _size(source: IO[Any]) -> int | None:
+    """Bytes of an input that is a file."""
+    try:
+        facts = os.fstat(source.fileno())
+    except (AttributeError, OSError, ValueError):
+        return None
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+
+
 class CallReader(GenericSingerReader[bytes]):
     """Reads messages line by line from a binary or text stream.
 
@@ -118,6 +128,13 @@ class CallReader(GenericSingerReader[bytes]):
         self.wake = Wake()
         self.line = b""
         self._number = 0
+        self._size: int | None = None
+        self._read = 0
+
+    @property
+    def percent(self) -> int | None:
+        """How much of the input is read; None where only the tap knows what is still to come."""
+        return min(100, 100 * self._read // self._size) if self._size else None
 
     @property
     @override
@@ -144,9 +161,11 @@ class CallReader(GenericSingerReader[bytes]):
         source: IO[Any] = file_input or self.default_input
         source = getattr(source, "buffer", source)
         counts: Counter[str] = Counter()
+        self._size = _size(source)
         try:
             for line in lines(source, self.wake):
                 self._number += 1
+                self._read += len(line) + 1
                 if not line.strip():
                     continue
                 self.line = line if isinstance(line, bytes) else line.encode()

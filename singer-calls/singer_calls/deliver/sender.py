@@ -334,7 +334,7 @@ class Sender:
         if waiting and not self.admission.in_flight:
             runs = "; ".join(self._commit.who(run) for run in sorted({*waiting.values()}))
             return f"{len(waiting)} calls that another run is sending: {runs}"
-        return ""
+        return "requests_per_minute" if self._limiter.holds else ""
 
     @property
     def adopted(self) -> int:

@@ -174,6 +174,15 @@ class SqlLedger:
         """Prove that this run lives; may be called from any thread."""
         return self._database.lasting("written", lambda _again: self._runs.beat())
 
+    def tell(self, waits_for: str, counts: Mapping[str, Any]) -> None:
+        """Say for people how far this run is; may be called from any thread.
+
+        Raises:
+            LedgerError: It could not be written now.
+        """
+        with explained("written"):
+            self._runs.tell(waits_for, counts)
+
     def reap(self) -> int:
         """End runs that are gone: their ``sending`` calls are ``unknown``."""
         return self._database.lasting("written", lambda _again: self._runs.reap())

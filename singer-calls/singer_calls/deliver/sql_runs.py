@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import SENDING, RunFacts, iso
+from singer_calls.deliver.entries import PROGRESS, SENDING, RunFacts, iso
 from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_database import Database, now
 from singer_calls.deliver.sql_tables import CALLS, RUNS, STANDING
@@ -102,6 +102,13 @@ class Runs:
         self._counter += alive
         return alive
 
+    def tell(self, waits_for: str, counts: Mapping[str, Any]) -> None:
+        """Write down how far this run is, unless it has ended."""
+        mine = (RUNS.c.id == self.run) & RUNS.c.ended.is_(None)
+        told = RUNS.update().where(mine).values(how=waits_for, counts=_dumped(counts))
+        with self._database.writing() as connection:
+            connection.execute(told)
+
     def reap(self) -> int:
         """End runs that are gone; how many calls became unknown."""
         with self._database.reading() as connection:
@@ -140,11 +147,12 @@ class Runs:
     def end(self, how: str, counts: Mapping[str, Any] | None) -> None:
         """End this run: calls of ours still ``sending`` are unknown."""
         end = RUNS.update().where(RUNS.c.id == self.run)
-        values = {
+        values: dict[str, Any] = {
             "ended": sa.func.coalesce(RUNS.c.ended, now()),
-            "how": sa.func.coalesce(RUNS.c.how, how or None),
-            "counts": None if counts is None else _dumped(counts),
+            "how": sa.case((RUNS.c.ended.is_(None), how or None), else_=RUNS.c.how),
         }
+        if counts is not None:
+            values["counts"] = _dumped(counts)
         with self._database.writing() as connection:
             connection.execute(end.values(values))
             self._sweep(connection)
@@ -171,11 +179,17 @@ def fold(connection: Connection, before: int) -> None:
             "started": min(run.started for run in runs),
             "ended": max(run.ended for run in runs),
             "how": None,
-            "counts": _dumped(_sum(json.loads(run.counts or "{}") for run in runs)),
+            "counts": _dumped(_sum(read_counts(run.counts)[0] for run in runs)),
             "runs": sum(run.runs for run in runs),
         }
         connection.execute(RUNS.update().where(RUNS.c.id == last.id).values(one))
         connection.execute(RUNS.delete().where(RUNS.c.id.in_([run.id for run in others])))
+
+
+def read_counts(text: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A run's counts by account, day and state; and what it told of itself while under way."""
+    counts: dict[str, Any] = json.loads(text or "{}")
+    return counts, counts.pop(PROGRESS, {}).get("", {})
 
 
 def _sum(counts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ RUNS = sa.Table(
     sa.Column("target", sa.Text, nullable=False),
     sa.Column("started", _number, nullable=False),
     sa.Column("ended", _number),
-    sa.Column("how", sa.Text),
+    sa.Column("how", sa.Text),  # it ended; until then what it waits for
     sa.Column("counter", sa.Integer, nullable=False),
     sa.Column("expiry", sa.Float, nullable=False),
     sa.Column("host", sa.Text),  # boot id and PID namespace, see machine.py

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from singer_calls.deliver.outcome import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.identity import Account
 
 _REASONS_SHOWN = 10  # shown at the end
+_LATE = 5  # tellings that are "of late"
 
 
 class CallMetric(enum.StrEnum):
@@ -74,6 +75,25 @@ def metric_of(outcome: Outcome) -> CallMetric:
     return special if flagged else plain
 
 
+class Speed:
+    """How many a second of late.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen = deque([(clock(), 0)], maxlen=_LATE)
+
+    def of(self, count: int) -> float:
+        """The speed, now that there are so many."""
+        since, before = self._seen[0]
+        now = self._clock()
+        self._seen.append((now, count))
+        return round((count - before) / max(0.001, now - since), 1)
+
+
 class Summary:
     """Counts of one run; any thread may add to it.
 
@@ -117,7 +137,9 @@ class Summary:
         """How many so far."""
         return self._counts[metric]
 
-    def _settled(self) -> int:
+    @property
+    def settled(self) -> int:
+        """Calls with an outcome so far."""
         outcomes = [m for m in CallMetric if m not in {CallMetric.READ, CallMetric.FILTERED}]
         return sum(self._counts[metric] for metric in outcomes)
 
@@ -130,7 +152,7 @@ class Summary:
                 for metric in CallMetric
                 if metric not in _RARE or self._counts[metric]
             )
-            return f"{counts} calls_per_second={self._settled() / seconds:.0f}"
+            return f"{counts} calls_per_second={self.settled / seconds:.0f}"
 
     @property
     def counts(self) -> dict[str, int]:

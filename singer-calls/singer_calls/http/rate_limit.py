@@ -92,17 +92,23 @@ class RateLimiter:
         self._sleep = sleep
         self._turn = asyncio.Lock()
         self._ended = asyncio.Event()
+        self.holds = False
+        """Whether somebody waits for a permit now."""
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[None]:
         """Wait for a permit, and hold it while one request is made."""
         async with self._turn:
-            while wait := self._window.take(self._clock()):
-                if wait < math.inf:
-                    await self._sleep(wait)
-                else:
-                    self._ended.clear()
-                    await self._ended.wait()
+            try:
+                while wait := self._window.take(self._clock()):
+                    self.holds = True
+                    if wait < math.inf:
+                        await self._sleep(wait)
+                    else:
+                        self._ended.clear()
+                        await self._ended.wait()
+            finally:
+                self.holds = False
         try:
             yield
         finally:

@@ -12,9 +12,9 @@ from singer_calls.errors import PluginError
 from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.command import Where, call_filters, in_sentences, whoami
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
-from singer_calls.ledger_cli.render import escaped, many
+from singer_calls.ledger_cli.render import escaped
 from singer_calls.ledger_cli.waiting import Call, Filter
-from singer_calls.text import shown
+from singer_calls.text import many, shown
 
 if TYPE_CHECKING:
     from singer_calls.ledger_cli.desk import Desk

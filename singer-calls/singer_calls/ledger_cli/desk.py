@@ -6,7 +6,6 @@ delivered is counted in the rows of the runs.
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_calls import Calls
 from singer_calls.deliver.sql_database import Database, now
 from singer_calls.deliver.sql_errors import explained
+from singer_calls.deliver.sql_runs import read_counts
 from singer_calls.deliver.sql_store import format_of, open_engine, place_of, reading
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, FORMAT, RUNS
 from singer_calls.deliver.transitions import elsewhere, left
@@ -150,8 +150,16 @@ class Desk:
                 sa.select(*columns).order_by(RUNS.c.id.desc()).limit(limit)
             ).all()
         return [
-            Run(*facts, counts=json.loads(counts or "{}"))  # type: ignore[misc]
-            for *facts, counts in found
+            Run(
+                run.id,
+                run.target,
+                run.started,
+                run.ended,
+                run.how,
+                run.node,
+                *read_counts(run.counts),
+            )
+            for run in found
         ]
 
     def waiting(self, wanted: Filter | None = None, limit: int | None = None) -> Iterator[Call]:

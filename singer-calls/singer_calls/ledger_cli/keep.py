@@ -14,7 +14,7 @@ from singer_calls.deliver.ledger_place import anchored
 from singer_calls.ledger_cli import upkeep
 from singer_calls.ledger_cli.command import Where, a_date, in_sentences
 from singer_calls.ledger_cli.decisions import RefusedError
-from singer_calls.ledger_cli.render import many
+from singer_calls.text import many
 
 if TYPE_CHECKING:
     from singer_calls.recordings.store import Store

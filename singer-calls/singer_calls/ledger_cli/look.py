@@ -12,10 +12,10 @@ from singer_calls.deliver.messages import encode
 from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.command import WAITS, Where, call_filters, in_sentences
 from singer_calls.ledger_cli.decisions import RefusedError
-from singer_calls.ledger_cli.render import as_csv, as_json, cells_of, escaped, many, table, time_
+from singer_calls.ledger_cli.render import as_csv, as_json, cells_of, escaped, table, time_
 from singer_calls.ledger_cli.runs import totals
 from singer_calls.ledger_cli.waiting import Call, Filter, name_of
-from singer_calls.text import shown
+from singer_calls.text import many, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,8 @@ def status(place: Where, check: bool, days: int) -> None:
     for run in [run for run in runs if run.ended is None]:
         node = f" on {escaped(run.node)}" if run.node else ""
         click.echo(
-            f"under way: run {run.id} of {escaped(run.target)}{node} since {iso(run.started)}"
+            f"under way: run {run.id} of {escaped(run.target)}{node} since {iso(run.started)}: "
+            f"{escaped(', '.join(run.news()))}"
         )
     for run in [run for run in runs if run.ended is not None][:1]:
         ended = f"{run.how or 'ended'} {time_(run.ended)}"

@@ -29,7 +29,7 @@ from singer_calls.ledger_cli.runs import Run, totals
 from singer_calls.ledger_cli.waiting import Call, Filter, Place, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from singer_calls.deliver.dead_letters_files import Files
     from singer_calls.ledger_cli.desk import Desk
@@ -161,7 +161,8 @@ class Page:
             "ledger": self._desk.place,
             "accounts": accounts,
             "groups": groups,
-            "runs": list(_shown_runs(runs)),
+            "runs": [_run_of(run) for run in runs[:_RUNS_SHOWN]],
+            "living": [_run_of(run) for run in runs if run.ended is None],
         }
 
     async def _group(self, request: web.Request) -> web.Response:
@@ -243,23 +244,19 @@ def _call_of(call: Call) -> dict[str, Any]:
     return {**cells_of(call), "account": name_of(call.account)}
 
 
-def _shown_runs(runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
-    for run in list(runs)[:_RUNS_SHOWN]:
-        counts: dict[str, int] = {}
-        for by_day in run.counts.values():
-            for day in by_day.values():
-                for name, count in day.items():
-                    counts[name] = counts.get(name, 0) + count
-        seconds = max(1, run.ended - run.started) if run.ended is not None else None
-        yield {
-            "id": run.id,
-            "target": run.target,
-            "started": time_(run.started),
-            "ended": time_(run.ended),
-            "how": run.how,
-            "counts": counts,
-            "per_second": round(sum(counts.values()) / seconds, 1) if seconds else None,
-        }
+def _run_of(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "target": run.target,
+        "node": run.node,
+        "started": time_(run.started),
+        "ended": time_(run.ended),
+        "how": run.how,
+        "counts": run.total,
+        "per_second": run.per_second,
+        "percent": run.progress.get("percent"),
+        "news": list(run.news()) if run.ended is None else [],
+    }
 
 
 def _masked(value: Any) -> Any:  # noqa: ANN401 - JSON

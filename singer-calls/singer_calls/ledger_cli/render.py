@@ -31,11 +31,6 @@ def escaped(text: str) -> str:
     )
 
 
-def many(count: int, thing: str) -> str:
-    """``1 call``, ``2 calls``."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
 def time_(moment: int | None) -> str | None:
     """A time in words: UTC."""
     return None if moment is None else iso(moment)

@@ -20,6 +20,7 @@ function make(tag, attributes = {}, ...children) {
 // What could steer a line or reverse it is shown as its number.
 const shown = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
 const number = (count) => count.toLocaleString("en");
+const inCalls = (count) => `${number(count)} ${count === 1 ? "call" : "calls"}`;
 const idOf = (call) => JSON.stringify([call.account, call.key]);
 
 async function ask(path, query = {}) {
@@ -51,7 +52,7 @@ async function decide(choice, calls, note) {
     const {count} = await answer.json();
     calls.forEach((call) => ticked.delete(idOf(call)));
     const then = choice === "send again" ? "The next run that reads them sends them once." : "";
-    tell(`${number(count)} ${count === 1 ? "call" : "calls"}: ${choice}. ${then}`);
+    tell(`${inCalls(count)}: ${choice}. ${then}`);
   }
   last = lastGroups = "";
   await update();
@@ -121,11 +122,26 @@ function bar(counts) {
   return make("div", {className: "bar", "aria-hidden": "true"}, ...parts);
 }
 
+// A run under way: how much of its input is read, where that is known; what became of the calls.
+function livingOf(run) {
+  const counted = Object.entries(run.counts).map(([name, count]) => `${name.replaceAll("_", " ")} ${number(count)}`);
+  const title = `Run ${run.id} of ${shown(run.target)}`;
+  return make("div", {className: "call"},
+    make("h3", {}, title),
+    make("small", {}, `since ${run.started}` + (run.node ? ` on ${shown(run.node)}` : "")),
+    run.percent === null ? null : make("progress", {max: 100, value: run.percent, "aria-label": `${title}: input read`}),
+    bar(run.counts),
+    make("p", {}, shown(run.news.join(", "))),
+    counted.length ? make("p", {}, counted.join(", ")) : null);
+}
+
 function show(seen) {
   const sum = (name) => seen.accounts.flatMap((one) => one.days).reduce((n, day) => n + (day.counts[name] ?? 0), 0);
   const waits = seen.groups.reduce((n, group) => n + group.calls, 0);
-  const living = seen.runs.filter((run) => run.ended === null);
-  $("sentence").textContent = `${number(sum("accepted") + sum("duplicate"))} calls delivered in the last 30 days; `
+  const {living} = seen;
+  $("living").hidden = !living.length;
+  $("under-way").replaceChildren(...living.map(livingOf));
+  $("sentence").textContent = `${inCalls(sum("accepted") + sum("duplicate"))} delivered in the last 30 days; `
     + (waits ? `${number(waits)} ${waits === 1 ? "waits" : "wait"} for you.` : "nothing waits for you.")
     + (living.length ? ` ${living.length === 1 ? "A run is" : `${living.length} runs are`} under way.` : "");
   $("ledger").textContent = shown(seen.ledger);
@@ -136,7 +152,7 @@ function show(seen) {
   $("accounts").replaceChildren(...seen.accounts.map(({account, days}) => tableOf(shown(account), ["day", "share", ...SETTLED],
     days.map(({day, counts}) => [day, bar(counts), ...SETTLED.map((name) => number(counts[name] ?? 0))]))));
   $("runs").replaceChildren(tableOf("The newest first", ["run", "target", "started", "ended", "how", "a second", ...SETTLED],
-    seen.runs.map((run) => [String(run.id), shown(run.target), run.started, run.ended ?? "under way", run.how ?? "",
+    seen.runs.map((run) => [String(run.id), shown(run.target), run.started, run.ended ?? "under way", run.ended ? run.how ?? "" : "",
       run.per_second ?? "", ...SETTLED.map((name) => number(run.counts[name] ?? 0))])));
   return living.length > 0;
 }
@@ -145,7 +161,7 @@ async function update() {
   let living = false;
   try {
     const seen = await ask("/api/overview");
-    living = seen.runs.some((run) => run.ended === null);
+    living = seen.living.length > 0;
     const text = JSON.stringify(seen);
     if (text !== last) { last = text; show(seen); }
   } catch (error) {
