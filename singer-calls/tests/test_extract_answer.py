@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singer_calls.extract import RetriableError, Spill, iterate_array
-from singer_calls.extract.json_array import decoded
+from singer_calls.extract import RetriableError, Spill
+from singer_calls.extract.json_array import decoded, iterate_array
 
 
 def iterated(chunks):

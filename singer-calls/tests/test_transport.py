@@ -15,7 +15,7 @@ from wire import SECRET, abort, answer, delivery, listening, post, request, tran
 from singer_calls.deliver import transport as module
 from singer_calls.deliver.delivery import Response
 from singer_calls.deliver.outcome import Accepted, Fatal, Rejected, Retry, Unknown
-from singer_calls.deliver.statuses import COMMON, read
+from singer_calls.deliver.statuses import COMMON, read_response
 
 CALLS = 600
 STATUSES = (201, 403, 503, 422)
@@ -27,7 +27,7 @@ def outcome(answer):
         return Accepted()
     if answer.status == 403:
         return Rejected("refused")
-    return read(COMMON, answer, 0.0)
+    return read_response(COMMON, answer, 0.0)
 
 
 def due(number):
@@ -328,7 +328,7 @@ def test_what_is_no_answer_leaves_the_call_unknown(sent):
 @pytest.mark.parametrize("status", [0, 99, 600, 601, 999, 1000, -1])
 def test_every_status_has_an_outcome(status):
     """Also those that HTTP doesn't have."""
-    assert isinstance(read(COMMON, Response(status), 0.0), Unknown)
+    assert isinstance(read_response(COMMON, Response(status), 0.0), Unknown)
 
 
 def test_a_table_that_fails_leaves_the_call_unknown():

@@ -8,7 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singer_calls.extract import Window, cut
+from singer_calls.extract import Window
+from singer_calls.extract.windows import cut
 
 seconds = st.integers(0, 10**8).map(
     lambda n: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=n)

@@ -13,8 +13,7 @@ from singer_sdk import Stream
 from typing_extensions import override
 
 from singer_calls.errors import PluginError
-from singer_calls.extract import CallStream, UnansweredError
-from singer_calls.extract.prefetch import prefetch
+from singer_calls.extract import CallStream, UnansweredError, prefetch
 from singer_calls.values.clock import utc_text
 from tap_invoca_calls.client import Invoca
 from tap_invoca_calls.watch import from_state, polls, step, to_state

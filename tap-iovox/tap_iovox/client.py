@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from singer_calls.extract import Record, SchemaDrift, Spill, Window
-    from singer_calls.http.rate_limit import BlockingRateLimiter
+    from singer_calls.http import BlockingRateLimiter
 
 VENDOR = "iovox"
 PATH = "/rest/v1/calls/insights"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from singer_calls.extract import Body, Record
-    from singer_calls.http.rate_limit import BlockingRateLimiter
+    from singer_calls.http import BlockingRateLimiter
 
 Done: TypeAlias = "tuple[Record, Recording]"
 InOrder: TypeAlias = "Callable[[Callable[[Record], Done], Iterable[Record]], Iterator[Done]]"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from singer_calls.extract import CallStream, WindowedStream
-from singer_calls.extract.prefetch import prefetch
+from singer_calls.extract import CallStream, WindowedStream, prefetch
 from singer_calls.recordings.record import PROPERTIES
 from tap_iovox.client import Iovox
 from tap_iovox.fields import CATEGORY_KINDS, RECORDING_NEEDS, RESPONSE_FIELDS, Field

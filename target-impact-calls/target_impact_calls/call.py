@@ -10,15 +10,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.local import Local
-from singer_calls.deliver.outcome import InvalidCallError
-from singer_calls.deliver.parameters import (
+from singer_calls.deliver import (
     DIGITS,
     DURATION,
     MONEY,
     NUMBER,
     WHOLE,
+    InvalidCallError,
     Kind,
+    Local,
     Parameter,
     Rendered,
     choice,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,16 +9,14 @@ from urllib.parse import urlencode
 
 from typing_extensions import override
 
-from singer_calls.deliver.delivery import Delivery, Response, fingerprint
-from singer_calls.deliver.destination import Destination, Place
-from singer_calls.deliver.identity import Identity
-from target_impact_calls import responses
+from singer_calls.deliver import Destination, Identity, Place
 from target_impact_calls.call import KEY, Renderer
+from target_impact_calls.responses import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from singer_calls.deliver.outcome import Outcome
+    from singer_calls.deliver import Delivery
 
 
 class Impact(Destination):
@@ -37,6 +34,7 @@ class Impact(Destination):
         }
     )  # fmt: skip
     same_key = True
+    responses = TABLE
 
     @cached_property
     def _renderer(self) -> Renderer:
@@ -55,15 +53,8 @@ class Impact(Destination):
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
         """A form, in the body: a query would stand in the logs of whatever lies between."""
         rendered = self._renderer.render(record)
-        delivery = Delivery(
-            account=self.account(rendered.campaign),
-            key=rendered.key,
-            url=self.url,
-            body=urlencode(rendered.values).encode(),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            identity=rendered.identity,
-            fingerprint=fingerprint(rendered.canonical, rendered.identity),
-        )
+        form = urlencode(rendered.values).encode()
+        delivery = self.delivery(rendered, "application/x-www-form-urlencoded", form)
         return delivery, rendered.warnings
 
     @override
@@ -71,8 +62,3 @@ class Impact(Destination):
         """By program, session id and date."""
         campaign, key, moment = self._renderer.place(record)
         return Place(self.account(campaign), key, Identity(moment))
-
-    @override
-    def outcome(self, response: Response) -> Outcome:
-        """See responses.py."""
-        return responses.outcome(response, time.time())

@@ -14,12 +14,20 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.outcome import Accepted, Fatal, Outcome, Rejected, Unknown
-from singer_calls.deliver.statuses import COMMON, Table, read, text_of
+from singer_calls.deliver import (
+    COMMON,
+    Accepted,
+    Fatal,
+    Outcome,
+    Rejected,
+    ResponseTable,
+    Unknown,
+    text_of,
+)
 from target_impact_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
-    from singer_calls.deliver.delivery import Response
+    from singer_calls.deliver import Response
 
 _FIELDS = {parameter.name.casefold(): parameter.name for parameter in PARAMETERS}
 _REASONS = {
@@ -40,19 +48,6 @@ _CAMPAIGN_REFUSED = Rejected(
 _TRAILING_COMMA = re.compile(r",\s*([}\]])")
 _XML_ROOT = "<ImpactRadiusResponse"
 _XML_VALUE = re.compile(r"<(Status|Message|Field)>([^<]*)</", re.IGNORECASE)
-
-
-def outcome(response: Response, now: float) -> Outcome:
-    """What became of a call.
-
-    Args:
-        response: impact.com's.
-        now: When it came, seconds since the epoch.
-
-    Returns:
-        Its outcome; the reason holds no value of the call.
-    """
-    return read(TABLE, response, now)
 
 
 def _success(response: Response, _now: float) -> Outcome:
@@ -119,7 +114,7 @@ def _folded(value: object) -> dict[str, Any]:
     return {k.casefold(): v for k, v in value.items()} if isinstance(value, dict) else {}
 
 
-TABLE: Table = {
+TABLE: ResponseTable = {
     **COMMON,
     **dict.fromkeys(range(200, 300), _success),
     400: _refused,

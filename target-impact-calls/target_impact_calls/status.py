@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.outcome import InvalidCallError, NotYetError
+from singer_calls.deliver import InvalidCallError, NotYetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from singer_calls import settings
-from singer_calls.deliver.target import CallTarget
+from singer_calls.deliver import CallTarget
 from target_impact_calls.destination import Impact
 from target_impact_calls.status import REJECT, STATUSES
 

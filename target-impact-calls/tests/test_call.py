@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from singer_calls.deliver import InvalidCallError, Local, NotYetError
 from singer_calls.deliver.identity import WITHHELD
-from singer_calls.deliver.local import Local
-from singer_calls.deliver.outcome import InvalidCallError, NotYetError
 from target_impact_calls.call import PARAMETERS, Renderer
 from target_impact_calls.status import BY_TALK, NOT_FINAL, STATUSES, WORDS, fold
 

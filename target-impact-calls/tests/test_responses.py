@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singer_calls.deliver.delivery import Response
-from singer_calls.deliver.outcome import Accepted, Fatal, Outcome, Rejected, Retry, Unknown
-from target_impact_calls.responses import TABLE, outcome
+from singer_calls.deliver import (
+    Accepted,
+    Fatal,
+    Outcome,
+    Rejected,
+    Response,
+    Retry,
+    Unknown,
+    read_response,
+)
+from target_impact_calls.responses import TABLE
 
 _NOW = 1_760_000_000.0
 _PHONE = "+40722000111"
@@ -21,7 +29,7 @@ _ERROR = (
 
 
 def read(status, body=b"", headers=None, *, whole=True):
-    return outcome(Response(status, headers or {}, body, whole), _NOW)
+    return read_response(TABLE, Response(status, headers or {}, body, whole), _NOW)
 
 
 def test_every_status_has_a_row():

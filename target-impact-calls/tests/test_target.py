@@ -13,7 +13,7 @@ from singer_sdk.testing import get_target_test_class
 
 from call_sandbox.credentials import IMPACT_PASSWORD
 from call_sandbox.testing import lines, record, schema, state
-from singer_calls.deliver.parameters import markdown
+from singer_calls.deliver import markdown
 from target_impact_calls import status
 from target_impact_calls.call import PARAMETERS
 from target_impact_calls.target import TargetImpactCalls

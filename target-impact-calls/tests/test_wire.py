@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from singer_calls.deliver.outcome import InvalidCallError
+from singer_calls.deliver import InvalidCallError
 from target_impact_calls.call import PARAMETERS, Renderer
 
 REFUSED, ABSENT = object(), object()

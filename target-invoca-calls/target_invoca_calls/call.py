@@ -13,10 +13,10 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.local import Local
-from singer_calls.deliver.outcome import InvalidCallError
-from singer_calls.deliver.parameters import (
+from singer_calls.deliver import (
+    InvalidCallError,
     Kind,
+    Local,
     Parameter,
     Rendered,
     choice,

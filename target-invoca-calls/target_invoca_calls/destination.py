@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from singer_calls.deliver.delivery import Delivery, Response, fingerprint
-from singer_calls.deliver.destination import Destination, Place
-from singer_calls.deliver.identity import Identity
-from target_invoca_calls import responses
+from singer_calls.deliver import Destination, Identity, Place
 from target_invoca_calls.call import CAMPAIGN, KEY, Renderer
 from target_invoca_calls.recording import Kept
+from target_invoca_calls.responses import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from singer_calls.deliver.outcome import Outcome
+    from singer_calls.deliver import Delivery
 
 
 class Invoca(Destination):
@@ -31,6 +28,7 @@ class Invoca(Destination):
     partner_field = CAMPAIGN
     impersonal = frozenset({CAMPAIGN, "start_time", "call_direction", "language_code"})
     same_key = False
+    responses = TABLE
 
     @cached_property
     def _renderer(self) -> Renderer:
@@ -46,15 +44,12 @@ class Invoca(Destination):
         """One call as JSON."""
         rendered = self._renderer.render(record)
         waits = any(isinstance(value, Kept) for value in rendered.values["call"].values())
-        delivery = Delivery(
-            account=self.account(rendered.campaign),
-            key=rendered.key,
-            url=self.url,
-            body=b"" if waits else self._body(rendered.values),
-            make_body=partial(self._body, rendered.values) if waits else None,
-            headers={"Content-Type": "application/json"},
-            identity=rendered.identity,
-            fingerprint=fingerprint(rendered.canonical, rendered.identity),
+        make_body = partial(self._body, rendered.values)
+        delivery = self.delivery(
+            rendered,
+            "application/json",
+            b"" if waits else make_body(),
+            make_body if waits else None,
         )
         return delivery, rendered.warnings
 
@@ -70,8 +65,3 @@ class Invoca(Destination):
         """By campaign, external id and start."""
         campaign, key, moment = self._renderer.place(record)
         return Place(self.account(campaign), key, Identity(moment))
-
-    @override
-    def outcome(self, response: Response) -> Outcome:
-        """See responses.py."""
-        return responses.outcome(response, time.time())

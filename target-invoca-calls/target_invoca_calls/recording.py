@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from singer_calls.deliver.outcome import InvalidCallError, NotYetError
-from singer_calls.deliver.parameters import is_blank
+from singer_calls.deliver import InvalidCallError, NotYetError, is_blank
 from singer_calls.recordings.checks import PathError, check_path, name_in_bucket
 from singer_calls.recordings.record import MISSING, PENDING, PROPERTIES, UNUSABLE
 

@@ -12,12 +12,22 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.outcome import Accepted, Duplicate, Fatal, Outcome, Rejected, Retry
-from singer_calls.deliver.statuses import COMMON, DEDUPED, Table, read, text_of
+from singer_calls.deliver import (
+    COMMON,
+    DEDUPED,
+    Accepted,
+    Duplicate,
+    Fatal,
+    Outcome,
+    Rejected,
+    ResponseTable,
+    Retry,
+    text_of,
+)
 from target_invoca_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
-    from singer_calls.deliver.delivery import Response
+    from singer_calls.deliver import Response
 
 _SUPPORT = "Invoca support, questions@invoca.com"
 _FIELD = re.compile("|".join(rf"\b{parameter.name}\b" for parameter in PARAMETERS))
@@ -57,19 +67,6 @@ _PERMISSION = Fatal(
     "Invoca denied permission without saying why: see that oauth_token may ingest calls, and "
     "that no proxy answers in place of Invoca"
 )
-
-
-def outcome(response: Response, now: float) -> Outcome:
-    """What became of a call.
-
-    Args:
-        response: Invoca's.
-        now: When it came, seconds since the epoch.
-
-    Returns:
-        Its outcome; the reason holds no value of the call.
-    """
-    return read(TABLE, response, now)
 
 
 def _created(response: Response, _now: float) -> Outcome:
@@ -121,7 +118,7 @@ def _object(response: Response) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-TABLE: Table = {
+TABLE: ResponseTable = {
     **COMMON,
     **DEDUPED,
     # The documents ask to go by the status: a 201 without its cuid is created all the same.

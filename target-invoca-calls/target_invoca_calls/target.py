@@ -9,7 +9,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from singer_calls import settings
-from singer_calls.deliver.target import CallTarget
+from singer_calls.deliver import CallTarget
 from singer_calls.recordings import checks
 from target_invoca_calls.call import CAMPAIGN, DIRECTIONS, LANGUAGES
 from target_invoca_calls.destination import Invoca

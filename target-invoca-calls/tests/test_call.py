@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singer_calls.deliver.outcome import InvalidCallError
+from singer_calls.deliver import InvalidCallError
 from target_invoca_calls.call import PARAMETERS, Renderer
 
 SETTINGS = {"advertiser_campaign_id_from_network": 85, "call_direction": "inbound"}

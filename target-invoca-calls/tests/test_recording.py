@@ -11,7 +11,7 @@ from importlib.resources import files
 import pytest
 import requests
 
-from singer_calls.deliver.outcome import InvalidCallError, NotYetError
+from singer_calls.deliver import InvalidCallError, NotYetError
 from singer_calls.errors import PluginError
 from singer_calls.recordings.audio import Audio
 from singer_calls.recordings.store import Store

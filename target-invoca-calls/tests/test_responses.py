@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singer_calls.deliver.delivery import Response
-from singer_calls.deliver.outcome import (
+from singer_calls.deliver import (
     Accepted,
     Duplicate,
     Fatal,
     Outcome,
     Rejected,
+    Response,
     Retry,
     Unknown,
+    read_response,
 )
-from target_invoca_calls.responses import TABLE, outcome
+from target_invoca_calls.responses import TABLE
 
 _NOW = 1_760_000_000.0
 _PHONE = "+40722000111"
@@ -26,7 +27,7 @@ CAMPAIGN = "advertiser_campaign_id_from_network"
 
 
 def read(status, body=b"", headers=None, *, whole=True):
-    return outcome(Response(status, headers or {}, body, whole), _NOW)
+    return read_response(TABLE, Response(status, headers or {}, body, whole), _NOW)
 
 
 def refused(kind, invalid_data):

@@ -15,7 +15,7 @@ from singer_sdk.testing import get_target_test_class
 
 from call_sandbox.credentials import INVOCA_TOKEN
 from call_sandbox.testing import lines, record, schema, state
-from singer_calls.deliver.parameters import markdown
+from singer_calls.deliver import markdown
 from target_invoca_calls.call import PARAMETERS
 from target_invoca_calls.target import TargetInvocaCalls
 

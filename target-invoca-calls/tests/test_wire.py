@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from singer_calls.deliver.outcome import InvalidCallError
+from singer_calls.deliver import InvalidCallError
 from target_invoca_calls.call import BESIDE_CALL, PARAMETERS, Renderer
 
 REFUSED, ABSENT = object(), object()

@@ -117,3 +117,88 @@ def test_a_plugin_needs_of_ours_only_the_shared_library():
         )
         ours = {path.name for path in MODULES if f'"{path.name}' in needs} - {package.name}
         assert ours <= ({"singer-calls"} if module.name in PLUGINS else set()), package.name
+
+
+SHARED = ROOT / "singer-calls" / "singer_calls"
+# Who may use what is public: the plugins, their tests, and the examples of docs/new-plugin.md.
+USERS = [*(folder for folder, module in MODULES.items() if module.name in PLUGINS), ROOT / "docs"]
+
+
+def public(place: Path) -> set[str]:
+    """What ``__all__`` of a package lists."""
+    tree = ast.parse((place / "__init__.py").read_text(encoding="utf-8"))
+    (listed,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    return set(ast.literal_eval(listed))
+
+
+def is_module(place: Path) -> bool:
+    """Whether that is a module or a package."""
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def through(module: str, name: str) -> list[str]:
+    """Each step of one import from the shared library: package, name in it, and so on."""
+    path = [*module.split("."), name]
+    steps, place = [], SHARED.parent
+    for step in path:
+        if (place / "__init__.py").is_file():
+            steps.append(".".join([*place.relative_to(SHARED.parent).parts, step]))
+        place /= step
+    return steps
+
+
+def used(file: Path) -> set[str]:
+    """What a file imports of the shared library, each step: ``singer_calls.extract.Client``."""
+    return {
+        step
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for module, names in (
+            [(alias.name, [""]) for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [(node.module or "", [alias.name for alias in node.names])]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        if module.split(".")[0] == SHARED.name
+        for name in names
+        for step in through(module, name)
+    }
+
+
+DOORS = {
+    f"{'.'.join(place.relative_to(SHARED.parent).parts)}.{name}"
+    for place in (
+        SHARED,
+        *(SHARED / name for name in ("deliver", "extract", "http", "recordings", "values")),
+    )
+    for name in public(place)
+}
+
+
+def test_a_plugin_imports_what_is_public_and_nothing_behind_it():
+    """Each step of an import is listed in ``__all__`` of the package it goes through."""
+    behind = {
+        (str(file.relative_to(ROOT)), step)
+        for folder in USERS
+        for file in folder.rglob("*.py")
+        if "tests" not in file.relative_to(folder).parts or folder == ROOT / "docs"
+        for step in used(file) - DOORS
+    }
+    assert behind == set()
+
+
+def test_what_no_plugin_uses_is_not_public():
+    """Else it could not change without asking anybody."""
+    wanted = {step for folder in USERS for file in folder.rglob("*.py") for step in used(file)}
+    ways = {"cursor", "next_link", "page_number", "read_pages"}  # through pages
+    assert DOORS - wanted - {f"singer_calls.extract.{name}" for name in ways} == set()
+
+
+def test_what_is_public_is_there():
+    """Also what is imported only when it is asked for."""
+    for package in sorted({door.rpartition(".")[0] for door in DOORS}):
+        exec(f"from {package} import *", {})  # noqa: S102

@@ -69,9 +69,6 @@ class Vendor(Destination):
     def place(self, record):
         return Place(self.account(1), str(record["id"]), Identity(record["moment"]))
 
-    def outcome(self, answer):
-        raise NotImplementedError
-
 
 @dataclass
 class Books:

@@ -6,18 +6,22 @@ has the parameters, ``responses.py`` the answers.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from singer_calls.deliver.delivery import Delivery, Response, fingerprint
 from singer_calls.deliver.identity import NOBODY, Account, Identity, origin_of
+from singer_calls.deliver.statuses import read_response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from singer_calls.deliver.delivery import Delivery, Response
     from singer_calls.deliver.outcome import Outcome
+    from singer_calls.deliver.parameters import Rendered
+    from singer_calls.deliver.statuses import ResponseTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Destination(ABC):
         impersonal: Parameters whose values a dry run may show; the others it masks.
         same_key: Whether one key in two campaigns may be two calls; False where the vendor keeps
             the keys of all campaigns in one space.
+        responses: What each of its responses says.
     """
 
     vendor: ClassVar[str]
@@ -57,6 +62,7 @@ class Destination(ABC):
     partner_field: ClassVar[str]
     impersonal: ClassVar[frozenset[str]]
     same_key: ClassVar[bool]
+    responses: ClassVar[ResponseTable]
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
@@ -99,6 +105,32 @@ class Destination(ABC):
             InvalidCallError: Not even that can be read.
         """
 
-    @abstractmethod
+    def delivery(
+        self,
+        rendered: Rendered,
+        content_type: str,
+        body: bytes,
+        make_body: Callable[[], bytes] | None = None,
+    ) -> Delivery:
+        """A rendered call as a request.
+
+        Args:
+            rendered: The call.
+            content_type: Of the body.
+            body: What is posted.
+            make_body: See ``Delivery``.
+        """
+        return Delivery(
+            account=self.account(rendered.campaign),
+            key=rendered.key,
+            url=self.url,
+            body=body,
+            make_body=make_body,
+            headers={"Content-Type": content_type},
+            identity=rendered.identity,
+            fingerprint=fingerprint(rendered.canonical, rendered.identity),
+        )
+
     def outcome(self, response: Response) -> Outcome:
-        """What the vendor's answer says about the call."""
+        """What became of a call; the reason holds no value of it."""
+        return read_response(self.responses, response, time.time())

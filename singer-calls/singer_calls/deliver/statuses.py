@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 WORDS_LIMIT_CHARS = 2000  # of a vendor's answer that are kept
 
 Row: TypeAlias = Outcome | Callable[["Response", float], Outcome]
-Table: TypeAlias = Mapping[int, Row]
+ResponseTable: TypeAlias = Mapping[int, Row]
 
 
-def read(table: Table, response: Response, now: float) -> Outcome:
+def read_response(table: ResponseTable, response: Response, now: float) -> Outcome:
     """The outcome that a table gives an answer.
 
     Args:
@@ -100,10 +100,10 @@ _ROWS: Mapping[Meaning, Row] = {
     Meaning.UNHEARD_OF: Unknown(Meaning.UNHEARD_OF.value),
 }
 
-COMMON: Table = {status: _ROWS[meaning(status)] for status in range(100, 600)}
+COMMON: ResponseTable = {status: _ROWS[meaning(status)] for status in range(100, 600)}
 
 # For a vendor that dedupes on our key: what it may have booked can be sent again.
-DEDUPED: Table = {
+DEDUPED: ResponseTable = {
     status: Retry(Meaning.FAILED.value)
     for status in range(500, 600)
     if meaning(status) is Meaning.FAILED

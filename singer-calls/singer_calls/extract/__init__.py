@@ -16,7 +16,6 @@ A tap is four small modules on these names:
                      takes the settings.
     read_pages       the records of an answer in pages, each an object around its list; with
                      ``next_link``, ``cursor`` or ``page_number`` as the way to the next one.
-    iterate_array    the elements of a JSON array, decoded as its text arrives.
     Spill            records kept in order in bounded memory.
     conform          a raw object as a record, by a table of fields; with ``text``, ``integer``,
                      ``values.duration.seconds``, ``values.boolean.boolean`` as its functions.
@@ -44,13 +43,14 @@ from singer_calls.extract.errors import (
     RetriableError,
     UnansweredError,
 )
-from singer_calls.extract.json_array import Record, Spill, iterate_array
+from singer_calls.extract.json_array import Record, Spill
 from singer_calls.extract.pages import cursor, next_link, page_number, read_pages
+from singer_calls.extract.prefetch import prefetch
 from singer_calls.extract.records import SchemaDrift, conform, conform_part, integer, text, usable
 from singer_calls.extract.seen import Seen
 from singer_calls.extract.tap import CallTap
 from singer_calls.extract.windowed_stream import WindowedStream
-from singer_calls.extract.windows import Window, cut
+from singer_calls.extract.windows import Window
 
 __all__ = [
     "Body",
@@ -70,11 +70,10 @@ __all__ = [
     "conform",
     "conform_part",
     "cursor",
-    "cut",
     "integer",
-    "iterate_array",
     "next_link",
     "page_number",
+    "prefetch",
     "read_pages",
     "text",
     "usable",

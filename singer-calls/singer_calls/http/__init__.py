@@ -10,3 +10,7 @@ exceptions, in the words of ``faults``.
     statuses      what an HTTP status means, any of them
     faults        what it means that no answer came
 """
+
+from singer_calls.http.rate_limit import BlockingRateLimiter
+
+__all__ = ["BlockingRateLimiter"]
