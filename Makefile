@@ -9,7 +9,7 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 ENGINE := .venv-airflow/.ready
 PACKAGES := singer_calls tap_invox tap_iovox tap_invoca_calls \
-            target_impact_calls target_invoca_calls call_sandbox
+            target_impact_calls target_invoca_calls call_sandbox tap_callrail
 
 # A virtual environment of the caller is not this one; no interpreter is downloaded.
 unexport VIRTUAL_ENV
@@ -33,7 +33,7 @@ $(BIN)/uv:
 	@$(PYTHON) scripts/aloud.py "installing uv in it" \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 
-$(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml)
+$(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml docs/examples/*/pyproject.toml)
 	@$(PYTHON) scripts/aloud.py "installing what uv.lock names in .venv" \
 	  $(BIN)/uv sync --quiet --frozen --all-packages --all-extras
 	@touch $@

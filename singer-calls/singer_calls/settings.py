@@ -56,7 +56,9 @@ def integer(
     )
 
 
-def identifier(name: str, *, title: str, description: str) -> th.Property[Any]:
+def identifier(
+    name: str, *, title: str, description: str, required: bool = False
+) -> th.Property[Any]:
     """An id of the vendor's: a whole number, or a text.
 
     The number stands first: Meltano Hub's tools take a text whose name has ``id`` in it for a
@@ -65,18 +67,26 @@ def identifier(name: str, *, title: str, description: str) -> th.Property[Any]:
     return th.Property(
         name,
         th.CustomType({"type": ["integer", "string"], "minimum": 1, "minLength": 1}),
+        required=required,
         title=title,
         description=description,
     )
 
 
-def common(*, api_url: str, docs: str, request_timeout: int = 30) -> list[th.Property[Any]]:
+def common(
+    *,
+    api_url: str,
+    docs: str,
+    request_timeout: int = 30,
+    requests_per_minute: int | None = None,
+) -> list[th.Property[Any]]:
     """The settings of every plugin.
 
     Args:
         api_url: The vendor's own address, the default.
         docs: Link to the vendor's documentation.
         request_timeout: Default of that setting, seconds.
+        requests_per_minute: Default of that setting, where the vendor says what it allows.
     """
     return [
         th.Property(
@@ -111,6 +121,7 @@ def common(*, api_url: str, docs: str, request_timeout: int = 30) -> list[th.Pro
         ),
         integer(
             "requests_per_minute",
+            requests_per_minute,
             title="Requests per minute",
             description="Never more requests than this over any 60 seconds, for the whole "
             "process. Without it there is no limit.",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.extract import SchemaDrift, conform, integer, text
-from singer_calls.values.clock import to_utc
+from singer_calls.extract import SchemaDrift, conform, functions
 from singer_calls.values.duration import seconds
 from tap_invox.schemas import CALLS
 
@@ -19,17 +18,7 @@ if TYPE_CHECKING:
 
 @cache
 def _functions(zone: ZoneInfo) -> Mapping[str, Callable[[Any], object]]:
-    """Field -> function; all fields but these three are text."""
-    special: dict[str, Callable[[Any], object]] = {
-        "call_id": integer,
-        "date": partial(_date, zone=zone),
-        "duration": seconds,
-    }
-    return {name: special.get(name, text) for name in CALLS["properties"]}
-
-
-def _date(value: object, zone: ZoneInfo) -> str:
-    return to_utc(text(value), zone)
+    return functions(CALLS, zone, duration=seconds)
 
 
 def call(raw: Any, drift: SchemaDrift, zone: ZoneInfo) -> Record:  # noqa: ANN401 (JSON)

@@ -42,7 +42,9 @@ def test_a_tag_releases_the_package_and_version_it_names(known):
     assert packages.released(f"tap-invox-v{version}", known) == "tap-invox"
 
 
-@pytest.mark.parametrize("tag", ["tap-invox-v9.9.9", "tap-no-v0.1.0", "v0.1.0", "", "tap-invox"])
+@pytest.mark.parametrize(
+    "tag", ["tap-invox-v9.9.9", "tap-callrail-v0.1.0", "tap-no-v0.1.0", "v0.1.0", "", "tap-invox"]
+)
 def test_a_tag_that_lies_is_refused(known, tag):
     """Another version, an unknown package or another form never reaches the registry."""
     with pytest.raises(ValueError, match=r"The tag"):

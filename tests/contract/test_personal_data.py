@@ -26,6 +26,12 @@ PERSONAL = {
             "custom_data", "demographics_data", "demographics_data.first_name_data_append",
         },
     },
+    ("tap_callrail", "TapCallRail"): {
+        "calls": {
+            "customer_phone_number", "customer_name", "customer_city", "agent_email", "recording",
+            "note", "gclid",
+        },
+    },
 }  # fmt: skip
 
 
@@ -53,6 +59,7 @@ def test_the_emitted_schema_says_which_fields_are_personal(module, name):
         "oauth_token": "t",
         "organization_type": "Network",
         "organization_id": 1,
+        "account_id": "ACC1",
         "include_demographics": True,
     }
     cls = getattr(import_module(f"{module}.tap"), name)

@@ -67,7 +67,8 @@ IMPORTED = {
 }
 MODULES = sorted(
     path.parent
-    for path in ROOT.glob("*/*/py.typed")
+    for pattern in ("*/*/py.typed", "docs/examples/*/*/py.typed")
+    for path in ROOT.glob(pattern)
     if path.parent.name.startswith(("singer_", "tap_", "target_"))
 )
 
@@ -77,12 +78,19 @@ def files():
         yield from sorted(package.rglob("*.py"))
 
 
+def dotted(file):
+    """The name under which a file of a package is imported."""
+    (package,) = (package for package in MODULES if package in file.parents)
+    path = file.relative_to(package.parent).with_suffix("")
+    return ".".join(path.parts).removesuffix(".__init__")
+
+
 def classes():
     """Our classes that derive from one of the SDK's."""
     for file in files():
         if file.name == "__main__.py":
             continue
-        name = ".".join(file.relative_to(ROOT).with_suffix("").parts[1:]).removesuffix(".__init__")
+        name = dotted(file)
         module = import_module(name)
         for cls in vars(module).values():
             if inspect.isclass(cls) and cls.__module__ == name:

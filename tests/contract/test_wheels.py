@@ -12,7 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
-PLUGINS = sorted(path.parent.name for path in ROOT.glob("t*-*/pyproject.toml"))
+# The examples are built and installed too, and released never (scripts/packages.py).
+PLUGINS = sorted(
+    path.parent.name
+    for pattern in ("t*-*/pyproject.toml", "docs/examples/*/pyproject.toml")
+    for path in ROOT.glob(pattern)
+)
 # Of this process; and what is started once or twice is not worth compiling.
 SETTINGS = ("TAP_", "TARGET_", "COV", "UV_COMPILE_BYTECODE")
 TAPS = [plugin for plugin in PLUGINS if plugin.startswith("tap-")]
@@ -35,7 +40,7 @@ def empty(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheels")
     run(UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", folder / "dist", cwd=ROOT)
     wheels = sorted((folder / "dist").glob("*.whl"))
-    assert len(wheels) == len(list(ROOT.glob("*/pyproject.toml")))
+    assert len(wheels) == len(PLUGINS) + len(["singer-calls", "call-sandbox"])
     run(UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder / "venv")
     run(UV, "pip", "install", "--quiet", "--python", folder / "venv", *wheels)
     run(UV, "pip", "check", "--quiet", "--python", folder / "venv")
@@ -70,7 +75,7 @@ def test_the_installed_sandbox_shows_its_help(empty, tmp_path):
 def test_every_package_says_that_it_is_typed_and_licensed(empty):
     """py.typed and the licence text are in every wheel."""
     site = next((empty.parent / "lib").glob("python3.*/site-packages"))
-    for folder in ROOT.glob("*/*/py.typed"):
+    for folder in (*ROOT.glob("*/*/py.typed"), *ROOT.glob("docs/examples/*/*/py.typed")):
         name = folder.parent.name
         if (folder.parent.parent / "pyproject.toml").is_file():
             assert (site / name / "py.typed").is_file(), name

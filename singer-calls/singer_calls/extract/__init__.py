@@ -15,10 +15,12 @@ A tap is four small modules on these names:
                      proxy, certificates and the rate limit are done here; ``Client.from_config``
                      takes the settings.
     read_pages       the records of an answer in pages, each an object around its list; with
-                     ``next_link``, ``cursor`` or ``page_number`` as the way to the next one.
+                     ``next_link``, ``cursor`` or ``page_number`` as the way to the next one, or
+                     a ``Follow`` of your own.
     Spill            records kept in order in bounded memory.
     conform          a raw object as a record, by a table of fields; with ``text``, ``integer``,
                      ``values.duration.seconds``, ``values.boolean.boolean`` as its functions.
+    functions        that table, as a flat schema says; with functions of your own where it can't.
     usable           the records of a list, of which an element that is none costs itself.
     conform_part     the same for an object inside of one.
     Seen             which ids came before, in bounded memory.
@@ -44,9 +46,17 @@ from singer_calls.extract.errors import (
     UnansweredError,
 )
 from singer_calls.extract.json_array import Record, Spill
-from singer_calls.extract.pages import cursor, next_link, page_number, read_pages
+from singer_calls.extract.pages import Follow, cursor, next_link, page_number, read_pages
 from singer_calls.extract.prefetch import prefetch
-from singer_calls.extract.records import SchemaDrift, conform, conform_part, integer, text, usable
+from singer_calls.extract.records import (
+    SchemaDrift,
+    conform,
+    conform_part,
+    functions,
+    integer,
+    text,
+    usable,
+)
 from singer_calls.extract.seen import Seen
 from singer_calls.extract.tap import CallTap
 from singer_calls.extract.windowed_stream import WindowedStream
@@ -57,6 +67,7 @@ __all__ = [
     "CallStream",
     "CallTap",
     "Client",
+    "Follow",
     "NotACallError",
     "Record",
     "ResponseTooLargeError",
@@ -70,6 +81,7 @@ __all__ = [
     "conform",
     "conform_part",
     "cursor",
+    "functions",
     "integer",
     "next_link",
     "page_number",

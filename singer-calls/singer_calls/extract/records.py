@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from singer_calls.extract.errors import NotACallError, RetriableError
 from singer_calls.text import shown
+from singer_calls.values.boolean import boolean
+from singer_calls.values.clock import to_utc
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from zoneinfo import ZoneInfo
 
     from singer_calls.extract.json_array import Record
 
@@ -173,6 +176,31 @@ def integer(value: object) -> int:
     if number != (value if isinstance(value, float) else number) or abs(number) >= _INT64:
         raise ValueError("not a whole number")
     return number
+
+
+def functions(
+    schema: Mapping[str, Any], zone: ZoneInfo, **special: Callable[[Any], object]
+) -> Mapping[str, Callable[[Any], object]]:
+    """The table of fields for ``conform``, as a flat schema says.
+
+    Args:
+        schema: Properties with one type and perhaps null: string, integer or boolean; a string of
+            format ``date-time`` becomes UTC.
+        zone: Of the vendor's times without an offset.
+        special: Functions of the fields that are read in another way, and of all other types.
+
+    Raises:
+        KeyError: A field has another type, and no function of its own.
+    """
+    by_type = {"string": text, "integer": integer, "boolean": boolean}
+
+    def function(one: Mapping[str, Any]) -> Callable[[Any], object]:
+        if one.get("format") == "date-time":
+            return lambda value: to_utc(text(value), zone)
+        return by_type[one["type"] if isinstance(one["type"], str) else one["type"][0]]
+
+    properties = schema["properties"].items()
+    return {name: special[name] if name in special else function(one) for name, one in properties}
 
 
 def conform(

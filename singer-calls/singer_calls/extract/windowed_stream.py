@@ -46,8 +46,8 @@ class WindowedStream(CallStream):
     FLOOR = timedelta(minutes=15)
     """A window is not halved below this."""
 
-    earliest: datetime | None = None
-    """Begin here without ``start_date``; None if the vendor can be asked for everything."""
+    KEPT: timedelta | None = None
+    """How long the vendor keeps calls: what is read without ``start_date``; None for all."""
 
     @abstractmethod
     def read(self, window: Window, *, divisible: bool) -> Iterable[Record]:
@@ -129,8 +129,8 @@ class WindowedStream(CallStream):
             PluginError: The bookmark is not ours, or is later than now.
         """
         start, end = self.dates()
-        if start is None:
-            start = self.earliest
+        if start is None and self.KEPT is not None:
+            start = self.began - self.KEPT
         bookmark = self._bookmark_moment()
         if bookmark and (bookmark <= end or not self.config.get("end_date")):
             behind = bookmark - timedelta(days=self.config["lookback_days"])
