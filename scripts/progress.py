@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SILENCE_SECONDS = 2.5  # after which something is said in any case
+SILENCE_SECONDS = 2.0  # after which something is said in any case
 _TYPICAL_SECONDS = 20.0  # of steps that weigh as much as what steps typically take
 
 

@@ -34,18 +34,19 @@ from call_sandbox.credentials import (
     IOVOX_USERNAME,
 )
 from singer_calls.deliver.destination import Destination
+from tap_callrail.tap import TapCallRail
 from tap_invoca_calls.tap import TapInvocaCalls
 from tap_invox.tap import TapInvox
 from tap_iovox.tap import TapIovox
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-FILES = sorted(
-    file
-    for pattern in ("*.md", "docs/*.md", "*/README.md", "orchestrate/*/README.md")
-    for file in ROOT.glob(pattern)
+PATTERNS = (
+    *("*.md", "docs/*.md", "benchmarks/*.md", "*/README.md"),
+    *("orchestrate/*/README.md", "docs/examples/*/README.md"),
 )
-TAPS = {cls.name: cls for cls in (TapInvox, TapIovox, TapInvocaCalls)}
+FILES = sorted(file for pattern in PATTERNS for file in ROOT.glob(pattern))
+TAPS = {cls.name: cls for cls in (TapInvox, TapIovox, TapInvocaCalls, TapCallRail)}
 
 
 class Example(NamedTuple):
@@ -154,12 +155,13 @@ CONFIGS = [
     found("tap-iovox/README.md", "json", "filters"),
     found("tap-invoca-calls/README.md", "json", "oauth_token"),
     found("tap-invoca-calls/README.md", "json", "lookup"),
+    found("docs/examples/tap-callrail/README.md", "json", "api_key"),
 ]
 
 
 def config_of(name):
     """The first settings of a tap's README."""
-    return filled(next(e for e in CONFIGS if e.file == f"{name}/README.md"))
+    return filled(next(e for e in CONFIGS if e.file.endswith(f"{name}/README.md")))
 
 
 def filled(example):
@@ -170,7 +172,7 @@ def filled(example):
 @ours(*CONFIGS)
 def test_settings_are_taken_as_they_stand(example):
     """In JSON, and the same in YAML; those that are an extract, beside the others."""
-    name = example.file.partition("/")[0]
+    name = Path(example.file).parent.name
     assert yaml.safe_load(example.text) == json.loads(example.text)
     settings = filled(example)
     tap = TAPS[name](config=config_of(name) | settings)
@@ -391,6 +393,37 @@ def test_the_line_for_cron_finds_its_folder_and_keeps_files_private(example, tmp
     assert log.read_text() == f"--environment=prod run invox-to-impact\n{tmp_path}\n"
     for file in (log, tmp_path / "made"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+# What README says before its first table, and the test that would fail if it were not so.
+CLAIMS = {
+    "none lost": "tests/faults/test_kill.py",
+    "none counted twice": "tests/faults/test_many_runs.py",
+    "no phone number in a log": "tests/contract/test_personal_data.py",
+    "to a warehouse": "tests/pipelines/test_warehouse.py",
+    "no account is needed": "tests/pipelines/test_demo.py",
+    "everything is installed in `.venv`": "scripts/left_behind.py",
+    "says what it does while it does it": "tests/pipelines/test_demo.py",
+    "`PORT=8400` takes another port": "tests/pipelines/test_demo.py",
+    "what became of four calls that met trouble": "tests/pipelines/test_demo.py",
+    "what the ledger knows and what waits for a person": "singer-calls/tests/test_ledger_page.py",
+    "`meltano invoke <target>:ledger page`": "tests/faults/test_desk.py",
+    "Every call that precedes a STATE emitted by a target is": "tests/faults/test_kill.py",
+    "running again from the last STATE loses no call": "tests/faults/test_kill.py",
+    "A call is sent again only if": "singer-calls/tests/test_judgement.py",
+    "the effect is once": "tests/faults/test_kill.py",
+    "over all runs, workers and spellings": "tests/faults/test_many_runs.py",
+    "a record costs at most itself": "tests/faults/test_input.py",
+}
+
+
+def test_nothing_is_claimed_at_first_sight_without_its_proof():
+    """The words stand there, and the file that proves them is there."""
+    first = (ROOT / "README.md").read_text("utf-8").partition("## Pipelines")[0]
+    words = " ".join(re.sub(r"^> ", "", first, flags=re.MULTILINE).split())
+    for claim, proof in CLAIMS.items():
+        assert claim in words, claim
+        assert (ROOT / proof).is_file(), proof
 
 
 def test_every_example_is_run_or_listed():

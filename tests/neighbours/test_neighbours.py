@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import (
@@ -32,7 +33,8 @@ from call_sandbox.credentials import (
 )
 
 BIN = Path(sys.executable).parent
-PAGE = (Path(__file__).parents[2] / "docs" / "neighbours.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "neighbours.md").read_text("utf-8")
 CALLS = 60
 
 # Package -> the part of its error that shows whose fault it is.
@@ -72,17 +74,31 @@ LOADERS = {
 }
 POSTGRES = "pipelinewise-target-postgres==2.1.2"
 EXTRACTORS = ["meltanolabs-tap-postgres==0.10.0", "pipelinewise-tap-postgres==2.1.0"]
+SPREADSHEETS = "tap-spreadsheets==1.1.2"
+MAPPER = "meltano-map-transform==0.12.3"
+CHECK = "singer-tools==0.4.1"
+# Package -> the release of a library that it pins and that no compiler takes on this Python.
+PINNED = {
+    "singer-target-postgres==0.2.4": "psycopg2 2.8.5",
+    "target-postgres==1.1.3": "psycopg2 2.7.5",
+}
+MAPPING = {
+    "__key_properties__": ["CallSessionId"], "__else__": None,
+    "CallSessionId": "'db:' + str(id)", "EventDate": "started", "CallStatus": "'ANSWER'",
+    "CallerId": "caller", "CalledPhoneNumber": "called", "CallDuration": "seconds",
+    "SaleAmount": "amount",
+}  # fmt: skip
 
 installed = pytest.mark.long  # from the package index
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    """``program("target-jsonl==0.1.4")``: its command."""
+    """``program("target-jsonl==0.1.4")``: its command, of its name or of the one given."""
 
-    def program(package):
+    def program(package, command=None):
         place = tmp_path_factory.getbasetemp() / re.sub(r"\W", "_", package)
-        short = re.search(r"(tap|target)-[a-z-]+", package)[0]
+        short = command or re.search(r"(tap|target)-[a-z-]+", package)[0]
         if not place.exists():
             for words in (
                 ["venv", "-q", place, "--python", sys.executable],
@@ -158,6 +174,28 @@ def load(command, settings, messages, folder):
     return subprocess.run(
         [command, "--config", config], input=messages, capture_output=True, cwd=folder, check=False
     )
+
+
+def impact(vendors, ledger, **settings):
+    """The settings of target-impact-calls."""
+    return {
+        "username": IMPACT_USERNAME, "password": IMPACT_PASSWORD, "campaign_id": 1000,
+        "media_id": 10000, "action_tracker_id": 4000, "vendor_name": "Example",
+        "api_url": f"{vendors.url}/impact", "ledger_url": f"sqlite:///{ledger}", **settings,
+    }  # fmt: skip
+
+
+@installed
+@pytest.mark.parametrize("tap", TAPS)
+def test_singers_own_check_finds_nothing(tap, program, output, tmp_path):
+    """Each record against the schema before it, with another library than ours."""
+    done = subprocess.run(
+        [program(CHECK, "singer-check-tap")],
+        input=output(tap), capture_output=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert b"The output is valid" in done.stdout
+    assert f"{CALLS} record messages" in done.stdout.decode()
 
 
 @installed
@@ -249,17 +287,7 @@ def test_a_table_of_calls_is_delivered(package, program, vendors, served, tmp_pa
     )
     assert read.returncode == 0, read.stderr.decode()[-2000:]
     assert (b"multipleOf" in read.stdout) == package.startswith("pipelinewise")
-    settings = {
-        "username": IMPACT_USERNAME, "password": IMPACT_PASSWORD, "campaign_id": 1000,
-        "media_id": 10000, "action_tracker_id": 4000, "vendor_name": "Example",
-        "api_url": f"{vendors.url}/impact", "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
-        "stream_maps": {"public-calls": {
-            "__key_properties__": ["CallSessionId"], "__else__": None,
-            "CallSessionId": "'db:' + str(id)", "EventDate": "started", "CallStatus": "'ANSWER'",
-            "CallerId": "caller", "CalledPhoneNumber": "called", "CallDuration": "seconds",
-            "SaleAmount": "amount",
-        }},
-    }  # fmt: skip
+    settings = impact(vendors, tmp_path / "ledger.db", stream_maps={"public-calls": MAPPING})
     done = load(BIN / "target-impact-calls", settings, read.stdout, tmp_path)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert set(vendors.books("impact")) == {f"db:{n}" for n in range(1, 21)}
@@ -269,9 +297,80 @@ def test_a_table_of_calls_is_delivered(package, program, vendors, served, tmp_pa
     assert moment == datetime(2026, 1, 31, 12, 3, 4, tzinfo=UTC)
 
 
+@installed
+def test_a_spreadsheet_of_calls_is_delivered(program, vendors, tmp_path):
+    """With the types that the tap sees in its columns."""
+    vendors.reset()
+    rows = [
+        (n, f"2026-01-31T12:{n:02}:00Z", f"+1415555{n:04}", "+12125550123", n, f"{n}.50")
+        for n in range(1, 21)
+    ]
+    with (tmp_path / "calls.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("id", "started", "caller", "called", "seconds", "amount"), *rows]
+        )
+    files = {
+        "path": f"{tmp_path}/calls.csv", "format": "csv", "table_name": "calls",
+        "primary_keys": ["id"],
+    }  # fmt: skip
+    (tmp_path / "tap.json").write_text(json.dumps({"files": [files]}))
+    read = subprocess.run(
+        [program(SPREADSHEETS), "--config", tmp_path / "tap.json"], capture_output=True, check=False
+    )
+    assert read.returncode == 0, read.stderr.decode()[-2000:]
+    settings = impact(vendors, tmp_path / "ledger.db", stream_maps={"calls": MAPPING})
+    done = load(BIN / "target-impact-calls", settings, read.stdout, tmp_path)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert set(vendors.books("impact").values()) == {1}
+    assert len(vendors.books("impact")) == len(rows)
+    assert {e["form"]["CallerId"] for e in vendors.journal("impact")} == {row[2] for row in rows}
+
+
+@installed
+def test_a_mapper_between_does_what_the_mapping_in_the_target_does(
+    program, vendors, output, tmp_path
+):
+    """The pipeline's own mapping: the same calls are delivered, with the same parameters."""
+    pipeline = yaml.safe_load((ROOT / "pipelines" / "invox-to-impact.meltano.yml").read_text())
+    (loader,) = pipeline["plugins"]["loaders"]
+    mapping = {key: loader["config"][key] for key in ("stream_maps", "stream_map_config")}
+    country = {"default_country": loader["config"]["default_country"], "max_rejected_percent": 100}
+    messages = output("tap-invox")
+    (tmp_path / "mapper.json").write_text(json.dumps(mapping))
+    mapped = subprocess.run(
+        [program(MAPPER, "meltano-map-transform"), "--config", tmp_path / "mapper.json"],
+        input=messages, capture_output=True, check=False,
+    )  # fmt: skip
+    assert mapped.returncode == 0, mapped.stderr.decode()[-2000:]
+    sent = []
+    for name, given, settings in (
+        ("in", messages, country | mapping), ("before", mapped.stdout, country)
+    ):  # fmt: skip
+        vendors.reset()
+        known = impact(vendors, tmp_path / f"{name}.db", **settings)
+        done = load(BIN / "target-impact-calls", known, given, tmp_path)
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        sent.append({e["form"]["CallSessionId"]: e["form"] for e in vendors.journal("impact")})
+    assert sent[0] == sent[1]
+    assert len(sent[0]) > CALLS / 2
+
+
+@installed
+@pytest.mark.parametrize("package", PINNED)
+def test_what_pins_a_library_that_cannot_be_built_cannot_be_installed(package, tmp_path):
+    """By nobody, on this Python: there is nothing of ours in that environment."""
+    done = subprocess.run(
+        [BIN / "uv", "pip", "install", "--dry-run", "--only-binary", ":all:", "--no-deps",
+         "--target", tmp_path, PINNED[package].replace(" ", "==")],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+
+
 def test_the_page_has_a_row_for_each():
     """With the release that was tried, and the words of what fails."""
-    for package in [*LOADERS, POSTGRES, *EXTRACTORS, *BROKEN]:
+    others = [SPREADSHEETS, MAPPER, CHECK]
+    for package in [*LOADERS, POSTGRES, *EXTRACTORS, *BROKEN, *PINNED, *others]:
         assert package in PAGE
-    for words in BROKEN.values():
+    for words in [*BROKEN.values(), *PINNED.values()]:
         assert words in PAGE
