@@ -259,6 +259,14 @@ class Renderer:
             called=called.e164[1:],
         )
 
+    def beside(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Signals and custom data of a record, as Invoca's lists.
+
+        Raises:
+            InvalidCallError: One of them can't be read.
+        """
+        return render(BESIDE_CALL, given(BESIDE_CALL, record, self.settings)).values
+
     def place(self, record: Mapping[str, Any]) -> tuple[str, str, int | None]:
         """Which call this is, also when it can't be rendered.
 

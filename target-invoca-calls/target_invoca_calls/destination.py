@@ -12,6 +12,7 @@ from singer_calls.deliver import Destination, Identity, Place
 from target_invoca_calls.call import CAMPAIGN, KEY, Renderer
 from target_invoca_calls.recording import Kept
 from target_invoca_calls.responses import TABLE
+from target_invoca_calls.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,14 @@ class Invoca(Destination):
     @cached_property
     def _renderer(self) -> Renderer:
         return Renderer.of(self.settings)
+
+    @cached_property
+    @override
+    def latest(self) -> Signals | None:
+        """The Signal API, if late changes are sent."""
+        if self.settings.get("late_changes") == "ignore":
+            return None
+        return Signals(self.settings, self.headers())
 
     @override
     def headers(self) -> Mapping[str, str]:

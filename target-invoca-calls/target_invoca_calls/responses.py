@@ -84,7 +84,7 @@ def _used(response: Response, _now: float) -> Outcome:
 def _forbidden(response: Response, _now: float) -> Outcome:
     if not response.whole:
         return Retry("Invoca refused the call, but its reason was cut")
-    errors = _object(response).get("errors")
+    errors = object_of(response).get("errors")
     if not isinstance(errors, dict) or not errors:
         return _PERMISSION
     # Either {class, invalid_data}, or {field: [messages]} as in Invoca's RingPool API.
@@ -106,11 +106,12 @@ def _forbidden(response: Response, _now: float) -> Outcome:
 
 
 def _cuid(response: Response) -> str | None:
-    cuid = _object(response).get("cuid")
+    cuid = object_of(response).get("cuid")
     return cuid[:_REFERENCE_CHARS] if isinstance(cuid, str) and cuid.isprintable() else None
 
 
-def _object(response: Response) -> dict[str, Any]:
+def object_of(response: Response) -> dict[str, Any]:
+    """The body's JSON object, empty when it is none."""
     try:
         value = json.loads(text_of(response))
     except (ValueError, RecursionError):

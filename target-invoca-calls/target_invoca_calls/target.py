@@ -73,6 +73,16 @@ class TargetInvocaCalls(CallTarget):
                 "ever.",
             ),
             th.Property(
+                "late_changes",
+                th.StringType,
+                allowed_values=["send", "ignore"],
+                default="send",
+                title="Late changes",
+                description="Signals and custom data that change after a call was ingested: send "
+                "(through Invoca's Signal API, at most 100 requests a minute) or ignore (count "
+                "them as changed).",
+            ),
+            th.Property(
                 "allow_other_countries",
                 th.BooleanType,
                 default=False,

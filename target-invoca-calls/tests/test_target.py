@@ -152,7 +152,7 @@ def test_two_calls_with_one_id_are_told_from_one_that_comes_twice(run, sandbox):
     (aside,) = done.set_aside()
     assert aside.pop("rejected")["field"] == "external_call_unique_id"
     assert aside == other
-    assert "changed=1" in done.err
+    assert "updated=1" in done.err
     assert sandbox.books("invoca") == {"invox:1": 1, "invox:2": 1}
 
 

@@ -14,14 +14,18 @@ A target is four small modules on these names:
     responses.py    What each status says, a ``ResponseTable``: ``COMMON | {201: Accepted()}``, and
                     ``COMMON | DEDUPED | {...}`` for a vendor that dedupes on our key. A row is an
                     ``Outcome`` (``Accepted``, ``Duplicate``, ``Rejected``, ``Unknown``, ``Retry``,
-                    ``Fatal``), or a function that reads it from the ``Response``.
+                    ``Pending``, ``Fatal``), or a function that reads it from the ``Response``.
+
+Where a vendor can be told later what becomes known of a call, ``Destination.latest`` gives a
+``LatestDestination``, which makes ``Knowledge`` of a record.
 """
 
 from typing import TYPE_CHECKING
 
 from singer_calls.deliver.delivery import Delivery, Response
-from singer_calls.deliver.destination import Destination, Place
+from singer_calls.deliver.destination import Destination, LatestDestination, Place
 from singer_calls.deliver.identity import Identity
+from singer_calls.deliver.knowledge import Knowledge
 from singer_calls.deliver.local import Local
 from singer_calls.deliver.outcome import (
     Accepted,
@@ -30,6 +34,7 @@ from singer_calls.deliver.outcome import (
     InvalidCallError,
     NotYetError,
     Outcome,
+    Pending,
     Rejected,
     Retry,
     Unknown,
@@ -87,10 +92,13 @@ __all__ = [
     "Identity",
     "InvalidCallError",
     "Kind",
+    "Knowledge",
+    "LatestDestination",
     "Local",
     "NotYetError",
     "Outcome",
     "Parameter",
+    "Pending",
     "Place",
     "Rejected",
     "Rendered",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.delivery import Delivery
     from singer_calls.deliver.destination import Place
     from singer_calls.deliver.identity import Account
+    from singer_calls.deliver.knowledge import Knowledge
     from singer_calls.deliver.outcome import Outcome
 
 
@@ -23,6 +24,9 @@ class Call:
         delivery: What to send, None when our own check refused the record.
         refused: The outcome of our own check (``Rejected`` or ``Pending``), None when it passed.
         place: Which call a refused record is, as far as it could be read.
+        knowledge: What the record says of its call beside the call itself, None where no vendor
+            can be told of it later, or it can't be read.
+        read: When its source was read, UTC microseconds since the epoch.
     """
 
     number: int
@@ -30,6 +34,8 @@ class Call:
     delivery: Delivery | None = None
     refused: Outcome | None = None
     place: Place | None = None
+    knowledge: Knowledge | None = None
+    read: int = 0
 
     @property
     def account(self) -> Account | None:

@@ -19,6 +19,7 @@ from singer_calls.deliver.statuses import read_response
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from singer_calls.deliver.knowledge import Knowledge
     from singer_calls.deliver.outcome import Outcome
     from singer_calls.deliver.parameters import Rendered
     from singer_calls.deliver.statuses import ResponseTable
@@ -39,29 +40,20 @@ class Place:
     identity: Identity = NOBODY
 
 
-class Destination(ABC):
-    """One vendor that calls are sent to.
+class Endpoint(ABC):
+    """Where a vendor takes requests of one kind.
 
     Args:
         settings: The plugin's.
 
     Attributes:
         vendor: Its short name, in the ledger's accounts.
-        path: Where calls are posted, below ``api_url``.
-        key_field: The parameter that holds the call's key.
-        partner_field: The parameter by which a dry run counts calls: who is paid for them.
-        impersonal: Parameters whose values a dry run may show; the others it masks.
-        same_key: Whether one key in two campaigns may be two calls; False where the vendor keeps
-            the keys of all campaigns in one space.
+        path: Where requests are posted, below ``api_url``.
         responses: What each of its responses says.
     """
 
     vendor: ClassVar[str]
     path: ClassVar[str]
-    key_field: ClassVar[str]
-    partner_field: ClassVar[str]
-    impersonal: ClassVar[frozenset[str]]
-    same_key: ClassVar[bool]
     responses: ClassVar[ResponseTable]
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -84,6 +76,52 @@ class Destination(ABC):
     @abstractmethod
     def headers(self) -> Mapping[str, str]:
         """Headers of a request: credentials, ``Accept``. Asked for each request."""
+
+    def outcome(self, response: Response) -> Outcome:
+        """What became of a request; the reason holds no value of it."""
+        return read_response(self.responses, response, time.time())
+
+
+class LatestDestination(Endpoint):
+    """Where a vendor is told what becomes known of a call later.
+
+    Its ``vendor`` is not that of the calls: what is said later is no call.
+
+    Attributes:
+        requests_per_minute: What it allows over any 60 seconds, for these requests alone.
+    """
+
+    requests_per_minute: ClassVar[int]
+
+    @abstractmethod
+    def know(self, record: Mapping[str, Any]) -> Knowledge:
+        """What a record says of its call.
+
+        Raises:
+            InvalidCallError: That, or which call it is, can't be read.
+        """
+
+
+class Destination(Endpoint):
+    """One vendor that calls are sent to.
+
+    Attributes:
+        key_field: The parameter that holds the call's key.
+        partner_field: The parameter by which a dry run counts calls: who is paid for them.
+        impersonal: Parameters whose values a dry run may show; the others it masks.
+        same_key: Whether one key in two campaigns may be two calls; False where the vendor keeps
+            the keys of all campaigns in one space.
+    """
+
+    key_field: ClassVar[str]
+    partner_field: ClassVar[str]
+    impersonal: ClassVar[frozenset[str]]
+    same_key: ClassVar[bool]
+
+    @cached_property
+    def latest(self) -> LatestDestination | None:
+        """Where later knowledge goes; None where a vendor takes a call once and for all."""
+        return None
 
     @abstractmethod
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
@@ -130,7 +168,3 @@ class Destination(ABC):
             identity=rendered.identity,
             fingerprint=fingerprint(rendered.canonical, rendered.identity),
         )
-
-    def outcome(self, response: Response) -> Outcome:
-        """What became of a call; the reason holds no value of it."""
-        return read_response(self.responses, response, time.time())

@@ -6,6 +6,10 @@
     rejected ──────> closed         delivered under another campaign, or dropped by a person
 
 A row is (account, key). ``sending`` rows of a run that has ended are ``unknown``, always.
+
+A row has a policy. ``ONCE`` is a call. ``LATEST`` is what was said of it later, under an account of
+its own beside the call's row: claimed again whenever more is known. Both note what was ``Told``;
+the call's row has when its source was read (``Seen``), so that older knowledge is never claimed.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ BINDING = DELIVERED | {SENDING, UNKNOWN}  # the vendor may have processed it
 CAMPAIGN, PERSON = "campaign", "person"  # remedies, see ``Row``
 PROGRESS = ""  # in the counts of a run under way, beside the accounts: what it tells of itself
 UNMARKED = 0  # the rule of a row that the first format wrote: known by its key alone
+ONCE, LATEST = 0, 1  # policy of a delivery: sent once; what is known last is sent again
 
 
 class LedgerError(PluginError):
@@ -62,6 +67,23 @@ def records_of(target: str) -> Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a vendor was told of a call, in a delivery or later.
+
+    Attributes:
+        names: Everything that was ever said of it, true or not, as it was first spelled: what is
+            true no longer must be said to be false.
+        fingerprint: Of all that was said last, see ``Knowledge``.
+        sure: Whether the vendor, if it processed any attempt, was told this. Not so when an attempt
+            of unknown outcome said something else.
+    """
+
+    names: tuple[str, ...] = ()
+    fingerprint: bytes = b""
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """What the ledger knows of a call.
 
@@ -84,6 +106,11 @@ class Row:
         field: The parameter at fault.
         reference: The vendor's own id of the call.
         file: Name of the file that holds the original.
+        policy: ``ONCE`` or ``LATEST``.
+        source_read: When the source was last read about it, UTC microseconds since the epoch; of
+            the call's row, also for its ``LATEST`` row.
+        told: What was said of it; None of a call that was delivered before that was kept.
+        updated: When its state was written, UTC seconds since the epoch; set by the ledger.
     """
 
     account: Account
@@ -102,6 +129,10 @@ class Row:
     field: str | None = None
     reference: str | None = None
     file: str | None = None
+    policy: int = ONCE
+    source_read: int | None = None
+    told: Told | None = None
+    updated: int = 0
 
     @property
     def binds(self) -> bool:
@@ -164,6 +195,12 @@ class Claim:
     bind (``Row.binds``) and one without marks take the claim's, all others keep theirs.
     ``filed``, ``released``, ``reason`` and ``field`` of the row are cleared.
 
+    Attributes:
+        told: What this attempt says, see ``Row``.
+        source_read: When the source said so, see ``Row``.
+        call: Of ``LATEST``, the account of the call's own row. That row must be delivered, and its
+            source not have been read later, else the result is 0.
+
     Raises:
         RunEndedError: Another process has ended our run: nothing may be sent any more. What else
             stands in the group is carried out before it is raised.
@@ -174,6 +211,9 @@ class Claim:
     seen: Row | None
     fingerprint: bytes
     identity: Identity = NOBODY
+    told: Told | None = None
+    source_read: int | None = None
+    call: Account | None = None
 
 
 FORGOTTEN = -1
@@ -242,6 +282,7 @@ class Refuse:
     file: str | None = None
     state: str = REJECTED
     remedy: str = ""
+    policy: int = ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +297,24 @@ class Adopt:
     identity: Identity
 
 
-Request = Lookup | Asked | Claim | Note | Hold | Refuse | Adopt
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The source of a delivered call was read again, then. Result: None.
+
+    Nothing was sent and the state is what it was: ``Row.updated`` stays.
+
+    Attributes:
+        source_read: UTC microseconds since the epoch; an earlier moment changes nothing.
+        told: What counts as said of a call that has no ``told``; other rows keep theirs.
+    """
+
+    account: Account
+    key: str
+    source_read: int
+    told: Told | None = None
+
+
+Request = Lookup | Asked | Claim | Note | Hold | Refuse | Adopt | Seen
 
 
 COUNT_LIMIT_CALLS = 100_000  # what a ledger of any size can count in milliseconds

@@ -125,26 +125,29 @@ class LiveDelivery:
 
     def _options(self, fresh: bool, remembers: bool) -> RunOptions:
         config, destination = self._target.config, self._target.destination
-        return RunOptions(
-            sender=SenderOptions(
-                target=self._target.name,
-                max_in_flight=config["max_in_flight"],
-                requests_per_minute=config.get("requests_per_minute"),
-                requests_per_second=config.get("requests_per_second"),
-                retry=RetryPolicy(
-                    max_tries=config["backoff_max_tries"],
-                    retry_after_max=config["retry_after_max"],
-                    uniform=random.uniform,
-                ),
-                policy=Policy(
-                    retry_unknown=config["on_unknown_outcome"] == "retry",
-                    same_call_other_id=config["same_call_other_id"],
-                    key_field=destination.key_field,
-                ),
-                same_key=destination.same_key,
-                fresh=fresh,
-                remembers=remembers,
+        sender = SenderOptions(
+            target=self._target.name,
+            max_in_flight=config["max_in_flight"],
+            requests_per_minute=config.get("requests_per_minute"),
+            requests_per_second=config.get("requests_per_second"),
+            retry=RetryPolicy(
+                max_tries=config["backoff_max_tries"],
+                retry_after_max=config["retry_after_max"],
+                uniform=random.uniform,
             ),
+            policy=Policy(
+                retry_unknown=config["on_unknown_outcome"] == "retry",
+                same_call_other_id=config["same_call_other_id"],
+                key_field=destination.key_field,
+            ),
+            same_key=destination.same_key,
+            fresh=fresh,
+            remembers=remembers,
+        )
+        latest = destination.latest
+        return RunOptions(
+            sender=sender,
+            latest=None if latest is None else sender.for_latest(latest.requests_per_minute),
             request_timeout=config["request_timeout"],
             max_rejected_percent=config["max_rejected_percent"],
             fail_on_rejected=config["on_error"] == "fail",
@@ -181,11 +184,11 @@ class LiveDelivery:
 
     @property
     def _in_flight(self) -> int:
-        return self._thread.run.sender.admission.in_flight if self._thread else 0
+        return self._thread.run.in_flight if self._thread else 0
 
     def _waits_for(self) -> str:
         """What holds the run up, for people."""
-        if self._thread and (held_up := self._thread.run.sender.waits_for):
+        if self._thread and (held_up := self._thread.run.waits_for):
             return held_up
         if self._ending or self._in_flight >= self._target.config["max_in_flight"]:
             return f"the vendor ({many(self._in_flight, 'request')} under way)"
@@ -229,6 +232,13 @@ class LiveDelivery:
                 "%d calls were known to the vendor while this ledger was new: they count as "
                 "delivered. If no run from here sent them, their ids are used by another source.",
                 adopted,
+            )
+        latest = self._thread.run.latest
+        if latest is not None and latest.taken:
+            self._target.logger.warning(
+                "%d calls were delivered before it was kept what the vendor was told of them: what "
+                "is known of them now counts as told, and only what changes from now on is sent.",
+                latest.taken,
             )
         return self._thread.failure
 

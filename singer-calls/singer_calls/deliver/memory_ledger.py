@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -36,7 +36,15 @@ from singer_calls.deliver.entries import (
     records_of,
 )
 from singer_calls.deliver.machine import Machine, Process
-from singer_calls.deliver.transitions import Place, Rows, delivered_keys, left, places, twin
+from singer_calls.deliver.transitions import (
+    Place,
+    Rows,
+    delivered_keys,
+    is_quiet,
+    left,
+    places,
+    twin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,6 +72,7 @@ class MemoryStore:
         rows: By account and key.
         floors: Moments before which an account takes no new call.
         runs: By number.
+        now: Seconds since the epoch.
         interrupt: Called with ``before`` or ``after`` and the run's number around each commit;
             what it raises is that run's: a database that is away, a death at that moment.
     """
@@ -71,6 +80,7 @@ class MemoryStore:
     rows: dict[Place, Row] = field(default_factory=dict)
     floors: dict[Account, int] = field(default_factory=dict)
     runs: dict[int, MemoryRun] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
     interrupt: Callable[[str, int], None] = lambda _when, _run: None
     lock: Any = field(default_factory=threading.RLock, repr=False)
 
@@ -177,10 +187,18 @@ class MemoryLedger:
             for number, request in enumerate(requests):
                 if not isinstance(request, Lookup | Asked):
                     results[number] = rows.carry_out(request)
-            self._store.rows.update(rows.rows)
+            for place, row in rows.rows.items():
+                self._save(place, row)
         if not rows.open and any(isinstance(request, Claim) for request in requests):
             raise RunEndedError
         return results
+
+    def _save(self, place: Place, row: Row) -> None:
+        before = self._store.rows.get(place)
+        if before is not row:
+            quiet = before is not None and is_quiet(before, row)
+            new = row if quiet else replace(row, updated=int(self._store.now()))
+            self._store.rows[place] = new
 
     def _touched(self, requests: Sequence[Request]) -> dict[Place, Row]:
         rows = self._store.rows

@@ -2,6 +2,7 @@
 
     Outcome
     ├─ Accepted      the vendor took it
+    │  └─ Updated    it was delivered before, and the vendor was told what is known of it now
     ├─ Duplicate     the vendor already had it
     ├─ AlreadyDelivered  our ledger already had it: not sent at all
     ├─ Rejected      the vendor, or our own check, says this call can never be taken as it is
@@ -70,6 +71,11 @@ class Accepted(Outcome):
     """
 
     reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Updated(Accepted):
+    """Delivered earlier; the vendor took what became known of it since."""
 
 
 @dataclass(frozen=True, slots=True)

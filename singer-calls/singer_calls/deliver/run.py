@@ -8,12 +8,15 @@ thread, all else belongs to one loop. A test drives it with lists, and with a cl
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from singer_calls.deliver.call import Call
 from singer_calls.deliver.group_commit import GroupCommit
+from singer_calls.deliver.knowledge import MICROSECONDS, read_at
+from singer_calls.deliver.latest import LatestSender
 from singer_calls.deliver.lease import Lease
 from singer_calls.deliver.outcome import InvalidCallError, NotYetError, Outcome, Pending, Rejected
 from singer_calls.deliver.sender import Sender
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.destination import Destination, Place
     from singer_calls.deliver.entries import Ledger
     from singer_calls.deliver.group_commit import Worker
+    from singer_calls.deliver.knowledge import Knowledge
     from singer_calls.deliver.sender import SenderOptions
     from singer_calls.deliver.summary import Summary
     from singer_calls.deliver.transport import Transport
@@ -42,6 +46,7 @@ class RunOptions:
 
     Attributes:
         sender: How to send.
+        latest: How to say what becomes known later, where the destination takes it.
         request_timeout: Seconds; the longest request.
         max_rejected_percent: See ``Thresholds``.
         fail_on_rejected: Whether the first newly rejected call ends the run (``on_error``).
@@ -51,6 +56,7 @@ class RunOptions:
     request_timeout: float
     max_rejected_percent: int
     fail_on_rejected: bool = False
+    latest: SenderOptions | None = None
 
     @property
     def max_open(self) -> int:
@@ -66,6 +72,7 @@ class Intake:
         destination: Where they go.
         watermark: Numbers them.
         warn: Told what was left out or guessed, in words without values.
+        now: Seconds since the epoch.
     """
 
     def __init__(
@@ -73,10 +80,13 @@ class Intake:
         destination: Destination,
         watermark: Watermark,
         warn: Callable[[tuple[str, ...]], None] = lambda _warnings: None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._destination = destination
         self._watermark = watermark
         self._warn = warn
+        self._now = now
+        self._began = round(now() * MICROSECONDS)
 
     def take(self, source: SourceRecord, record: Mapping[str, Any] | Rejected) -> Call:
         """One record of the input as a call.
@@ -89,9 +99,28 @@ class Intake:
         if isinstance(record, Rejected):
             return Call(number, source, refused=record)
         rendered = self._render(record)
-        if isinstance(rendered, Outcome):
-            return Call(number, source, refused=rendered, place=self._place(record))
-        return Call(number, source, delivery=rendered)
+        refused = rendered if isinstance(rendered, Outcome) else None
+        knowledge = self._know(record)
+        return Call(
+            number,
+            source,
+            delivery=None if isinstance(rendered, Outcome) else rendered,
+            refused=refused,
+            place=self._place(record) if refused else None,
+            knowledge=knowledge,
+            read=self._read(source) if knowledge else 0,
+        )
+
+    def _read(self, source: SourceRecord) -> int:
+        otherwise = self._began if source.licence is None else 0  # a file of ours is old
+        return read_at(source.message, otherwise, self._now())
+
+    def _know(self, record: Mapping[str, Any]) -> Knowledge | None:
+        latest = self._destination.latest
+        try:
+            return latest.know(record) if latest else None
+        except Exception:  # noqa: BLE001 - a call that is delivered is not refused for it
+            return None
 
     def _render(self, record: Mapping[str, Any]) -> Delivery | Outcome:
         try:
@@ -121,8 +150,8 @@ class DeliveryRun:
         destination: Where calls go.
         ledger: Opened and closed by its owner.
         letters: Files of what is set aside; closed by the run.
-        make_transport: Makes the way to the vendor, given what says whether a request may leave;
-            entered and left by the run.
+        make_transport: Makes a way to the vendor, given what says whether a request may leave;
+            entered and left by the run. Calls have one, what is said of them later another.
         watermark: Which STATE is true already.
         summary: Counts.
         workers: Where commits are made, and where a beat waits for the database.
@@ -161,6 +190,16 @@ class DeliveryRun:
             fail=self.fail,
             clocks=clocks,
         )
+        self.latest: LatestSender | None = None
+        if destination.latest is not None and options.latest is not None:
+            self._latest_transport = make_transport(self.lease.may_send)
+            self.latest = LatestSender(
+                options.latest,
+                destination.latest,
+                transport=self._latest_transport,
+                commit=self._commit,
+                clocks=clocks,
+            )
         self._summary = summary
         self._thresholds = Thresholds(options.max_rejected_percent)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -170,6 +209,8 @@ class DeliveryRun:
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._commit)
         await self._stack.enter_async_context(self._transport)
+        if self.latest is not None:
+            await self._stack.enter_async_context(self._latest_transport)
         beats = asyncio.create_task(self._beat())
         self._stack.callback(beats.cancel)
         return self
@@ -198,13 +239,30 @@ class DeliveryRun:
         """Wait until every call that was begun is settled or given up."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        if self.latest is not None and self.latest.failure is not None:
+            self.fail(self.latest.failure)
 
     def abandon(self) -> None:
         """Begin no further attempt; what is under way goes on to its outcome and no further."""
-        self.sender.abandoned = True
+        for sender in self._senders:
+            sender.abandoned = True
         for task in list(self._tasks):
-            if task not in self.sender.committed:
+            if not any(task in sender.committed for sender in self._senders):
                 task.cancel()
+
+    @property
+    def _senders(self) -> list[Sender]:
+        return [self.sender, self.latest] if self.latest else [self.sender]
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return sum(sender.admission.in_flight for sender in self._senders)
+
+    @property
+    def waits_for(self) -> str:
+        """What holds the run up, for people; "" when nothing does."""
+        return next((why for sender in self._senders if (why := sender.waits_for)), "")
 
     def fail(self, failure: PluginError) -> None:
         """Nothing more can be sent, for this reason; the first one counts."""
@@ -216,6 +274,8 @@ class DeliveryRun:
     async def _process(self, call: Call) -> None:
         try:
             outcome = await self.sender.deliver(call)
+            if self.latest is not None:
+                outcome = await self.latest.tell(call, outcome)
         except asyncio.CancelledError:
             return  # not settled: no STATE passes it, the next run reads it again
         except PluginError as error:

@@ -60,6 +60,7 @@ _STATE_OF: dict[type[Outcome], str] = {
     Duplicate: db.DUPLICATE,
     Rejected: db.REJECTED,
     Unknown: db.UNKNOWN,
+    Pending: db.WAITING,
     Retry: db.WAITING,
     Fatal: db.WAITING,
 }
@@ -91,6 +92,37 @@ class SenderOptions:
     fresh: bool = False
     remembers: bool = False
     requests_per_second: int | None = None
+
+    def for_latest(self, requests_per_minute: int) -> SenderOptions:
+        """The same for what is said later: what may have arrived is said again, to no harm."""
+        return replace(
+            self,
+            requests_per_minute=requests_per_minute,
+            requests_per_second=None,
+            policy=Policy(retry_unknown=True),
+            fresh=False,
+            remembers=False,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A delivery that may be sent.
+
+    Attributes:
+        delivery: What to send.
+        claim: What makes it ours.
+        since: When its call was delivered, UTC seconds since the epoch; of ``LATEST``.
+    """
+
+    delivery: Delivery
+    claim: db.Claim
+    since: int = 0
+
+    @property
+    def row(self) -> Row | None:
+        """The row as it was looked up."""
+        return self.claim.seen
 
 
 class Sender:
@@ -151,19 +183,20 @@ class Sender:
         delivery = call.delivery
         if delivery is None:
             return await self._unsent.refused(call, call.refused or Rejected("can't be sent"))
-        async with self._turns.turn(delivery.account, delivery.key):
-            return await self._deliver(call, delivery)
+        return await self._bring(call, delivery.account, delivery.key)
 
-    async def _deliver(self, call: Call, delivery: Delivery) -> Outcome:
+    async def _bring(self, call: Call, account: Account, key: str) -> Outcome:
+        async with self._turns.turn(account, key):
+            return await self._try(call)
+
+    async def _try(self, call: Call) -> Outcome:
         tries = attempts = 0
         while True:
-            row = await self._look_up(call, delivery)
-            if isinstance(row, Outcome):
-                return row
+            ready = await self._look_up(call)
+            if isinstance(ready, Outcome):
+                return ready
             async with self._limiter.permit(), self.admission.enter(attempts) as began:
-                step = await self.committed.finish(
-                    self._attempt(call, delivery, row, tries + 1, began)
-                )
+                step = await self.committed.finish(self._attempt(call, ready, tries + 1, began))
             if isinstance(step, Outcome):
                 return step
             if self.abandoned:
@@ -174,26 +207,47 @@ class Sender:
                     tries += 1
                     await asyncio.sleep(step.wait)
 
-    async def _look_up(self, call: Call, delivery: Delivery) -> Row | Outcome | None:
-        """The call's row as it is to be claimed, or what becomes of the call without a claim."""
+    async def _look_up(self, call: Call) -> Ready | Outcome:
+        """How the call is to be claimed, or what becomes of it without a claim."""
+        delivery = call.delivery
+        assert delivery is not None  # noqa: S101 - see ``deliver``
         lookup = db.Lookup(
             delivery.account, delivery.key, delivery.identity, self._options.same_key
         )
-        found: db.Found = await self._commit.ask(lookup)
-        if found.row is not None and found.row.state == db.SENDING:
-            found = await self._wait_for_other(lookup, found)
+        found = await self._find(lookup)
+        if isinstance(found, Outcome):
+            return found
         row = found.row
-        if row is not None and row.state == db.SENDING:
-            return Pending(f"{self._commit.who(row.run)} is sending this call, without end")
         outcome = judge(delivery, found, call.source.licence, self._options.policy)
         if row is None and self._unsent.remembers:
             outcome = await self._unsent.as_decided(call, outcome)
         if outcome is None:
             refused = self._campaigns.get(delivery.account)
             if refused is None:
-                return row
-            return await self._unsent.campaign_refused(call, delivery, row, refused)
+                return Ready(delivery, self._claim(call, delivery, row))
+            return await self._unsent.refused_unasked(call, delivery, row, refused)
         return await self._unsent.judged(call, delivery, row, outcome)
+
+    def _claim(self, call: Call, delivery: Delivery, row: Row | None) -> db.Claim:
+        known = call.knowledge
+        return db.Claim(
+            delivery.account,
+            delivery.key,
+            row,
+            delivery.fingerprint,
+            delivery.identity,
+            told=known.at_ingestion(row) if known else None,
+            source_read=call.read if known else None,
+        )
+
+    async def _find(self, lookup: db.Lookup) -> db.Found | Pending:
+        """What the ledger knows, once no other run is sending it."""
+        found: db.Found = await self._commit.ask(lookup)
+        if found.row is not None and found.row.state == db.SENDING:
+            found = await self._wait_for_other(lookup, found)
+        if found.row is not None and found.row.state == db.SENDING:
+            return Pending(f"{self._commit.who(found.row.run)} is sending this call, without end")
+        return found
 
     async def _wait_for_other(self, lookup: db.Lookup, found: db.Found) -> db.Found:
         """Another run is sending the call, alive or not: wait for what it becomes, not for ever."""
@@ -214,27 +268,24 @@ class Sender:
         return found
 
     async def _attempt(
-        self, call: Call, delivery: Delivery, row: Row | None, tries: int, began: float
+        self, call: Call, ready: Ready, tries: int, began: float
     ) -> RetryAfter | Outcome | None:
         """One request; the outcome, or when to try again, or None to look again at once."""
+        delivery, row = ready.delivery, ready.row
         if delivery.make_body is not None:
             try:
                 body = await asyncio.to_thread(delivery.make_body)
             except InvalidCallError as error:
                 return await self._unsent.remember(call, Rejected(error.reason, field=error.field))
             delivery = replace(delivery, body=body)
-        claim = db.Claim(
-            delivery.account, delivery.key, row, delivery.fingerprint, delivery.identity
-        )
-        attempt: int = await self._commit.ask(claim)
+        attempt: int = await self._commit.ask(ready.claim)
         if attempt == 0:
             return None  # another run was faster
         if attempt == db.FORGOTTEN:
             return await self._unsent.remember(call, Rejected(PRUNED))
         number = self._memory.begin()
         outcome = await self._transport.post(delivery, self._classify)
-        if isinstance(outcome, Duplicate) and outcome.claim:
-            outcome = await self._vouch(outcome, delivery, row)
+        outcome = await self._understand(outcome, ready)
         if isinstance(outcome, Rejected) and _same_refusal(call, delivery, row):
             outcome = replace(outcome, earlier=True)
         step = self._after(outcome, tries, began)
@@ -249,13 +300,19 @@ class Sender:
         """What one call's outcome says of the vendor, and of the campaign."""
         if isinstance(outcome, Unknown) and final:
             self._doubt(number)
-        elif isinstance(outcome, Accepted | Duplicate | Rejected):
+        elif isinstance(outcome, Accepted | Duplicate | Rejected | Pending):
             self._memory.doubts = 0
             self.admission.succeeded()
         if isinstance(outcome, Rejected) and outcome.campaign:
             self._campaigns.setdefault(delivery.account, outcome)
         elif isinstance(outcome, Accepted):
             self._campaigns.pop(delivery.account, None)
+
+    async def _understand(self, outcome: Outcome, ready: Ready) -> Outcome:
+        """What an outcome means, by what the ledger knows."""
+        if isinstance(outcome, Duplicate) and outcome.claim:
+            return await self._vouch(outcome, ready.delivery, ready.row)
+        return outcome
 
     async def _vouch(self, outcome: Duplicate, delivery: Delivery, row: Row | None) -> Outcome:
         """The vendor says that it had the call: is it ours?"""

@@ -10,6 +10,7 @@ from singer_calls.deliver.identity import Account
 from singer_calls.deliver.sql_database import Database, now
 from singer_calls.deliver.sql_rows import raw_of, row_of
 from singer_calls.deliver.sql_tables import ACCOUNTS
+from singer_calls.deliver.transitions import is_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,9 +116,15 @@ class Calls:
         new = [row for place, row in after.items() if place not in before]
         if new:
             self._rows.insert(connection, self._raw(new), now())
-        self.update(
-            connection, [row for place, row in after.items() if before.get(place, row) is not row]
-        )
+        changed = [
+            (before[place], row)
+            for place, row in after.items()
+            if before.get(place, row) is not row
+        ]
+        seen = [new for old, new in changed if is_quiet(old, new)]
+        if seen:
+            self._rows.see(connection, self._raw(seen))
+        self.update(connection, [new for old, new in changed if not is_quiet(old, new)])
 
     def update(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Write rows that were locked."""

@@ -12,6 +12,7 @@ from singer_calls.deliver.sql_errors import explained, in_words, is_transient
 from singer_calls.deliver.sql_migration import migrate
 from singer_calls.deliver.sql_rows import RacedError, statements_for
 from singer_calls.deliver.sql_store import (
+    complete_tables,
     format_of,
     limit_waits,
     make_tables,
@@ -54,6 +55,8 @@ class Database:
                     make_tables(self.engine)
                 elif version < FORMAT:
                     migrate(self.engine, url)
+                else:
+                    complete_tables(self.engine)
             except BaseException:
                 self.close()
                 raise

@@ -10,9 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from sqlalchemy.dialects import postgresql, sqlite
 
-from singer_calls.deliver.entries import REJECTED, SENDING, Row
+from singer_calls.deliver.entries import REJECTED, SENDING, Row, Told
 from singer_calls.deliver.identity import Account, Identity
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, RUNS
 
@@ -46,13 +47,17 @@ _TYPES = {
     "remedy": "text",
     "reference": "text",
     "file": "text",
+    "policy": "smallint",
+    "source_read": "bigint",
+    "told": "text",
 }
 COLUMNS = tuple(_TYPES)
 _CHANGING = COLUMNS[2:]
 _TEXT_LIMIT = 512  # characters of what a vendor or a rule says
 _CHUNK_KEYS = 256  # keys per statement on SQLite
+_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM {CALLS.name}"
+_SELECT = f"SELECT {', '.join(COLUMNS)}, updated FROM {CALLS.name}"
 _STANDING = "state IN ('sending', 'unknown', 'rejected')"
 # The condition of the partial index of states, in its own words, and of runs that are open.
 _ABANDONED = (
@@ -103,6 +108,9 @@ class Statements(Protocol):
     def update(self, connection: Connection, rows: Sequence[Raw], now: int) -> None:
         """Change rows that were locked."""
 
+    def see(self, connection: Connection, rows: Sequence[Raw]) -> None:
+        """Change what is known of their source, in rows that were locked."""
+
 
 def statements_for(engine: Engine) -> Statements:
     """Those of the engine's database."""
@@ -122,6 +130,7 @@ class _Sqlite:
         f"UPDATE {CALLS.name} SET {', '.join(f'{name} = ?' for name in _CHANGING)}, "
         "updated = ? WHERE key = ? AND account = ?"
     )
+    _see = f"UPDATE {CALLS.name} SET source_read = ?, told = ? WHERE key = ? AND account = ?"
 
     def read(self, connection: Connection, wanted: Mapping[int, Collection[str]]) -> list[Raw]:
         rows: list[Raw] = []
@@ -152,6 +161,9 @@ class _Sqlite:
 
     def update(self, connection: Connection, rows: Sequence[Raw], now: int) -> None:
         connection.exec_driver_sql(self._update, [(*row[2:], now, *row[:2]) for row in rows])
+
+    def see(self, connection: Connection, rows: Sequence[Raw]) -> None:
+        connection.exec_driver_sql(self._see, [(*row[-2:], *row[:2]) for row in rows])
 
 
 @cache
@@ -190,6 +202,11 @@ class _Postgres:
         f"updated = %s FROM unnest({_arrays}) AS n({', '.join(COLUMNS)}) "
         "WHERE c.key = n.key AND c.account = n.account"
     )
+    _see = (
+        f"UPDATE {CALLS.name} AS c SET source_read = n.source_read, told = n.told FROM "
+        "unnest(%s::text[], %s::int[], %s::bigint[], %s::text[]) "
+        "AS n(key, account, source_read, told) WHERE c.key = n.key AND c.account = n.account"
+    )
 
     def read(self, connection: Connection, wanted: Mapping[int, Collection[str]]) -> list[Raw]:
         where = "WHERE account = ANY(%s::int[]) AND key = ANY(%s::text[])"
@@ -227,6 +244,10 @@ class _Postgres:
     def update(self, connection: Connection, rows: Sequence[Raw], now: int) -> None:
         connection.exec_driver_sql(self._update, (now, *_columns(rows)))
 
+    def see(self, connection: Connection, rows: Sequence[Raw]) -> None:
+        seen = [(*row[:2], *row[-2:]) for row in rows]
+        connection.exec_driver_sql(self._see, tuple(_columns(seen)))
+
 
 def _all(connection: Connection, query: str, arguments: tuple[Any, ...] = ()) -> list[Raw]:
     # The driver's own rows: SQLAlchemy's cost as much again as the query.
@@ -245,7 +266,8 @@ def _columns(rows: Sequence[Raw]) -> Iterator[list[Any]]:
 def row_of(raw: Raw, account: Account) -> Row:
     """A row as the ledger's users see it."""
     (key, _, state, run, attempt, moment, caller, called, rule, bound, fingerprint) = raw[:11]
-    (refused, before, filed, released, reason, field, remedy, reference, file) = raw[11:]
+    (refused, before, filed, released, reason, field, remedy, reference, file) = raw[11:20]
+    policy, source_read, told, updated = raw[20:]
     return Row(
         account,
         key,
@@ -263,6 +285,10 @@ def row_of(raw: Raw, account: Account) -> Row:
         field,
         reference,
         file,
+        policy,
+        source_read,
+        _told(told) if told else None,
+        updated,
     )
 
 
@@ -290,7 +316,20 @@ def raw_of(row: Row, account: int) -> Raw:
         row.remedy or None,
         _text(row.reference),
         _text(row.file),
+        row.policy,
+        row.source_read,
+        _json(row.told) if row.told else None,
     )
+
+
+def _json(told: Told) -> str:
+    value = {"names": told.names, "fingerprint": told.fingerprint.hex(), "sure": told.sure}
+    return _encode(value).decode()
+
+
+def _told(text: str) -> Told:
+    value = _decode(text)
+    return Told(tuple(value["names"]), bytes.fromhex(value["fingerprint"]), value["sure"])
 
 
 def _text(value: str | None) -> str | None:

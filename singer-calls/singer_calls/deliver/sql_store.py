@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from singer_calls.deliver.entries import LedgerError
 from singer_calls.deliver.sql_errors import DAMAGED, HINTS, code_of
-from singer_calls.deliver.sql_tables import FORMAT, VERSION, create
+from singer_calls.deliver.sql_tables import ADDED, CALLS, FORMAT, VERSION, create
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
@@ -261,6 +261,27 @@ def make_tables(engine: Engine) -> None:
             time.sleep(0.1)
     if file:
         _making(file).unlink(missing_ok=True)
+
+
+def complete_tables(engine: Engine) -> None:
+    """Add the columns that this format got after its first ledgers were made; all may be null."""
+    for column in _missing(engine):
+        kind = column.type.compile(engine.dialect)
+        try:
+            with engine.begin() as connection:
+                limit_waits(connection)
+                connection.exec_driver_sql(
+                    f"ALTER TABLE {CALLS.name} ADD COLUMN {column.name} {kind}"
+                )
+        except sa.exc.DBAPIError:
+            if column in _missing(engine):  # else another run was faster
+                raise
+
+
+def _missing(engine: Engine) -> list[sa.Column[Any]]:
+    with reading(engine).connect() as connection:
+        there = {column["name"] for column in sa.inspect(connection).get_columns(CALLS.name)}
+    return [column for column in ADDED if column.name not in there]
 
 
 def limit_waits(connection: Connection) -> None:

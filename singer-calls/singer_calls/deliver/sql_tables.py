@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import REJECTED, SENDING, UNKNOWN, UNMARKED
+from singer_calls.deliver.entries import ONCE, REJECTED, SENDING, UNKNOWN, UNMARKED
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 FORMAT = 2
-ONCE, LATEST = 0, 1  # policy of a delivery: sent once; what is known last is sent again
 
 _metadata = sa.MetaData()
 _text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # ordered as Python orders
@@ -57,8 +56,10 @@ CALLS = sa.Table(
     sa.Column("first_seen", _number, nullable=False),
     sa.Column("updated", _number, nullable=False),
     sa.Column("policy", sa.SmallInteger, nullable=False, server_default=str(ONCE)),
-    sa.Column("source_read", _number),  # of LATEST: newer knowledge wins
+    sa.Column("source_read", _number),  # UTC microseconds: newer knowledge wins
+    sa.Column("told", sa.Text),  # JSON, see ``entries.Told``
 )
+ADDED = (CALLS.c.told,)  # what a ledger of this format may lack
 # Two versions of each row: room for the second on the first one's page.
 _room = sa.DDL("ALTER TABLE %(fullname)s SET (fillfactor = 80)")  # type: ignore[no-untyped-call]
 sa.event.listen(CALLS, "after_create", _room.execute_if(dialect="postgresql"))

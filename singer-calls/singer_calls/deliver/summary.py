@@ -16,6 +16,7 @@ from singer_calls.deliver.outcome import (
     Pending,
     Rejected,
     Unknown,
+    Updated,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class CallMetric(enum.StrEnum):
     ``duplicate`` was refused by the vendor as known to it; ``unchanged`` and ``changed`` were not
     sent because the ledger has them as delivered; ``still_rejected`` and ``still_held`` were set
     aside before, for the same, and are not filed again; ``pending`` may not be sent yet, and STATE
-    waits before it; ``would_send`` counts in a dry run only.
+    waits before it; of ``updated`` the vendor was told what became known since its delivery;
+    ``would_send`` counts in a dry run only.
     """
 
     READ = "read"
@@ -48,19 +50,21 @@ class CallMetric(enum.StrEnum):
     HELD = "held"
     STILL_HELD = "still_held"
     PENDING = "pending"
+    UPDATED = "updated"
     WOULD_SEND = "would_send"
 
 
 # By outcome: the plain case, and the one that was set aside before or has changed since.
 _METRICS = {
     Accepted: (CallMetric.ACCEPTED, CallMetric.ACCEPTED),
+    Updated: (CallMetric.UPDATED, CallMetric.UPDATED),
     Duplicate: (CallMetric.DUPLICATE, CallMetric.DUPLICATE),
     AlreadyDelivered: (CallMetric.UNCHANGED, CallMetric.CHANGED),
     Rejected: (CallMetric.REJECTED, CallMetric.STILL_REJECTED),
     Unknown: (CallMetric.HELD, CallMetric.STILL_HELD),
     Pending: (CallMetric.PENDING, CallMetric.PENDING),
 }
-_RARE = {CallMetric.WOULD_SEND}  # shown only where they are
+_RARE = {CallMetric.UPDATED, CallMetric.WOULD_SEND}  # shown only where they are
 
 
 def _day() -> str:

@@ -15,6 +15,8 @@ from singer_calls.deliver.entries import (
     DELIVERED,
     DUPLICATE,
     FORGOTTEN,
+    LATEST,
+    ONCE,
     REJECTED,
     SENDING,
     UNKNOWN,
@@ -27,6 +29,7 @@ from singer_calls.deliver.entries import (
     Refuse,
     Request,
     Row,
+    Seen,
     records_of,
 )
 
@@ -66,6 +69,8 @@ def places(requests: Iterable[Request], target: str) -> set[Place]:
             named.add((request.account, request.key))
         if isinstance(request, Note) and request.record is not None:
             named.add((records_of(target), request.record))
+        if isinstance(request, Claim) and request.call is not None:
+            named.add((request.call, request.key))
     return named
 
 
@@ -76,6 +81,11 @@ def delivered_keys(requests: Iterable[Request]) -> set[str]:
         for request in requests
         if isinstance(request, Note) and request.state in DELIVERED
     }
+
+
+def is_quiet(before: Row, after: Row) -> bool:
+    """Whether only what is known of a call's source has changed, and nothing happened to it."""
+    return replace(before, source_read=after.source_read, told=after.told) == after
 
 
 def left(row: Row) -> Row:
@@ -134,26 +144,28 @@ class Rows:
 
     def carry_out(self, request: Request) -> Any:  # noqa: ANN401 - each request has its own result
         """Do what a request asks for; its result. Look-ups are not for here."""
+        result: int | bool | None = None
         match request:
             case Claim():
-                return self._claim(request)
+                result = self._claim(request)
             case Note():
-                return self._note(request)
+                result = self._note(request)
             case Hold():
-                return self._hold(request)
+                result = self._hold(request)
             case Refuse():
-                return self._refuse(request)
+                self._refuse(request)
             case Adopt():
-                return self._adopt(request)
-            case _:
-                return None
+                self._adopt(request)
+            case Seen():
+                self._see(request)
+        return result
 
     def _claim(self, claim: Claim) -> int:
         row = self.rows.get((claim.account, claim.key))
         attempt = (claim.seen.attempt if claim.seen else 0) + 1
         if self.again and row is not None and self._is_mine(row, claim, attempt):
             return attempt
-        if not self.open or _version(row) != _version(claim.seen):
+        if not self.open or _version(row) != _version(claim.seen) or not self._is_news(claim):
             return 0
         identity = claim.identity
         if row is None:
@@ -176,8 +188,22 @@ class Rows:
             reason="",
             field=None,
             remedy="",
+            policy=ONCE if claim.call is None else LATEST,
+            source_read=row.source_read if claim.source_read is None else claim.source_read,
+            told=claim.told or row.told,
         )
         return attempt
+
+    def _is_news(self, claim: Claim) -> bool:
+        """Whether a call is delivered of which something is to be said, and nobody knows better."""
+        if claim.call is None:
+            return True
+        call = self.rows.get((claim.call, claim.key))
+        read = claim.source_read or 0
+        if call is None or call.state not in DELIVERED or read < (call.source_read or 0):
+            return False
+        self.rows[claim.call, claim.key] = replace(call, source_read=read)
+        return True
 
     def _is_mine(self, row: Row, claim: Claim, attempt: int) -> bool:
         ours = (SENDING, self.run, attempt, claim.fingerprint)
@@ -201,6 +227,7 @@ class Rows:
             remedy=note.remedy,
             reference=note.reference or row.reference,
             file=note.file or row.file,
+            told=replace(row.told, sure=True) if row.told and note.state == ACCEPTED else row.told,
         )
         if note.state in DELIVERED:
             self._close(row, note.record)
@@ -240,6 +267,7 @@ class Rows:
             field=refuse.field,
             remedy=refuse.remedy,
             file=refuse.file or row.file,
+            policy=refuse.policy,
         )
         self.rows[place] = replace(new, refused=_refused(new))
 
@@ -247,6 +275,14 @@ class Rows:
         row = self.rows.get((adopt.account, adopt.key))
         if row is not None and row.unmarked:
             self.rows[adopt.account, adopt.key] = replace(row, identity=adopt.identity)
+
+    def _see(self, seen: Seen) -> None:
+        row = self.rows.get((seen.account, seen.key))
+        if row is None or row.state not in DELIVERED or seen.source_read < (row.source_read or 0):
+            return
+        self.rows[seen.account, seen.key] = replace(
+            row, source_read=seen.source_read, told=row.told or seen.told
+        )
 
 
 def _version(row: Row | None) -> tuple[str, int, int] | None:

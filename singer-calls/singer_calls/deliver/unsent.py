@@ -158,10 +158,15 @@ class Unsent:
             )
         return outcome_
 
-    async def campaign_refused(
-        self, call: Call, delivery: Delivery, row: Row | None, refused: Rejected
+    async def refused_unasked(
+        self,
+        call: Call,
+        delivery: Delivery,
+        row: Row | None,
+        refused: Rejected,
+        policy: int = db.ONCE,
     ) -> Outcome:
-        """Its campaign was refused a moment ago: the same holds for this call, unasked."""
+        """The vendor would refuse it, as it refused its campaign a moment ago."""
         if row is not None and delivery.fingerprint in row.refused and not call.source.licence:
             return replace(refused, earlier=True)
         note = db.Refuse(
@@ -170,7 +175,8 @@ class Unsent:
             delivery.fingerprint,
             refused.reason,
             field=refused.field,
-            remedy=db.CAMPAIGN,
+            remedy=db.CAMPAIGN if refused.campaign else "",
+            policy=policy,
         )
         letter = DeadLetter(call.source, refused, 0, delivery.account, delivery.key)
         await self._committed.finish(self._commit.ask(note, letter))

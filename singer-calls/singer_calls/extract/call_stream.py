@@ -48,6 +48,7 @@ class CallStream(Stream):
         self.tap = tap
         self.drift = SchemaDrift()
         self._emitted = 0
+        self._extracted: datetime | None = None
 
     @cached_property
     def _deselected(self) -> tuple[list[str], bool]:
@@ -68,7 +69,7 @@ class CallStream(Stream):
             pop_deselected_record_properties(record, self.schema, self.mask)
         for name in names:
             record.pop(name, None)
-        now = datetime.now(UTC)
+        now = self._extracted or datetime.now(UTC)
         for stream_map in self._changing or ():
             mapped = stream_map.transform(record)
             if mapped is not None:
@@ -81,7 +82,9 @@ class CallStream(Stream):
     ) -> Iterator[Iterable[Record]]:
         """The answers for all items, in order, the next ``count`` being read in threads.
 
-        While one is awaited, the run stops if asked; meanwhile it tells how far it is.
+        While one is awaited, the run stops if asked; meanwhile it tells how far it is. Records of
+        an answer were extracted when it was asked for: an answer that waits for its turn must not
+        look newer than what another run asked later.
 
         Args:
             work: From an item (a window) to its calls; called in a thread.
@@ -93,12 +96,17 @@ class CallStream(Stream):
         def line() -> str:
             return how_far(done, len(items), self._emitted, time.monotonic() - began)
 
+        def timed(item: _T) -> tuple[datetime, Iterable[Record]]:
+            return datetime.now(UTC), work(item)
+
         try:
             with Progress(line, self.logger):
-                for answer in prefetch(work, items, count=count, tick=self.tap.stop_if_asked):
+                answers = prefetch(timed, items, count=count, tick=self.tap.stop_if_asked)
+                for self._extracted, answer in answers:
                     yield answer
                     done += 1
         finally:
+            self._extracted = None
             self.drift.report(self.tap.vendor, self.logger)
 
     @override

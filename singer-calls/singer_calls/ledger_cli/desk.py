@@ -29,6 +29,7 @@ from singer_calls.deliver.transitions import elsewhere, left
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError, decided
 from singer_calls.ledger_cli.runs import Run
 from singer_calls.ledger_cli.waiting import (
+    SHOWN,
     Call,
     Filter,
     Place,
@@ -173,7 +174,7 @@ class Desk:
                 conditions = list(conditions_of(wanted or Filter(), accounts))
                 if last is not None:
                     conditions.append(place > last)
-                query = sa.select(CALLS).where(*conditions).order_by(*place.clauses)
+                query = sa.select(*SHOWN).where(*conditions).order_by(*place.clauses)
                 rows = connection.execute(query.limit(min(left_, _PAGE_ROWS))).all()
             for row in rows:
                 yield call_of(row, accounts)
@@ -209,7 +210,7 @@ class Desk:
             accounts = self.accounts(connection)
             open_ = _open_runs(connection)
             for start in range(0, len(keys), _CHUNK_KEYS):
-                query = sa.select(CALLS).where(CALLS.c.key.in_(keys[start : start + _CHUNK_KEYS]))
+                query = sa.select(*SHOWN).where(CALLS.c.key.in_(keys[start : start + _CHUNK_KEYS]))
                 ordered = query.order_by(CALLS.c.key, CALLS.c.account)
                 calls += [call_of(row, accounts, open_) for row in connection.execute(ordered)]
         return [call for call in calls if account is None or account in name_of(call.account)]

@@ -113,7 +113,14 @@ def _erased(row: Row) -> Row:
     if row.state == SENDING:
         raise RefusedError(f"{shown(row.key)} is being sent by run {row.run}: wait for its outcome")
     new = replace(
-        row, identity=Identity(), fingerprint=b"", refused=(), field=None, file=None, released=False
+        row,
+        identity=Identity(),
+        fingerprint=b"",
+        refused=(),
+        field=None,
+        file=None,
+        released=False,
+        told=None,
     )
     if row.state in DELIVERED:
         return replace(new, bound=True, reason="")

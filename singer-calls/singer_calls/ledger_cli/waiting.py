@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from singer_calls.deliver.entries import HELD, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Account
-from singer_calls.deliver.sql_tables import CALLS, RUNS, STANDING
+from singer_calls.deliver.sql_tables import ADDED, CALLS, RUNS, STANDING
 from singer_calls.deliver.transitions import LEFT
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 Place = tuple[Account, str]
+
+SHOWN = tuple(column for column in CALLS.c if column not in set(ADDED))
+"""What is read of a row: a ledger that no run of this release has opened has no more."""
 
 
 @dataclass(frozen=True, slots=True)
