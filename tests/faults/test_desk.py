@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
+from singer_calls.ledger_cli.desk import Desk
 from singer_calls.ledger_cli.main import cli
 
 CALLS = 4
@@ -154,17 +157,90 @@ def test_a_week_of_an_operator_ends_with_nothing_that_waits(shared_bench, ledger
 
 
 def test_a_decision_counts_for_a_run_that_is_under_way(shared_bench, ledger, until):
-    """It was made after the run began and before the run read the call."""
+    """It was made after the run began, with a request in flight, and before it read the calls."""
     bench = shared_bench
-    delivered, released = bench.key(0), bench.key(1)
-    for number in range(2):
+    delivered, released, dropped, other = [bench.key(n) for n in range(4)]
+    for number in range(3):
         bench.script([bench.key(number)], "reset_after_body")
         bench.run(bench.calls(number + 1))
-    run = bench.start().feed([bench.schema(), bench.record(2)])
-    until(lambda: bench.sent[bench.key(2)], "the first call is sent")
+    bench.script([other], "late 1")
+    run = bench.start().feed([bench.schema(), bench.record(3)])
+    until(lambda: other in bench.books, "a request is in flight")
     ledger("resolve", delivered, "--delivered")
     ledger("resolve", released, "--send-again")
-    run.feed([bench.record(0), bench.record(1), bench.state(3)]).end_input()
+    ledger("resolve", dropped, "--drop")
+    ledger("resolve", other, "--drop", code=3)  # its outcome is to come
+    run.feed([bench.record(0), bench.record(1), bench.record(2), bench.state(3)]).end_input()
     assert run.wait() == 0, run.errors
-    assert bench.sent == {delivered: 1, released: 2, bench.key(2): 1}
+    assert bench.sent == {delivered: 1, released: 2, dropped: 1, other: 1}
     assert waiting(ledger) == {}
+
+
+def test_after_prune_no_forgotten_call_is_paid_again(shared_bench, ledger, until):
+    """By a run that was under way, by a second worker, by a new id or by a file that was kept."""
+    bench = shared_bench
+    dropped, held = bench.key(3), bench.key(4)
+    bench.script([dropped], "422")
+    bench.script([held], "reset_after_body")
+    bench.run(bench.calls(5))
+    files = {path.name: path.read_bytes() for path in sorted(bench.rejected.iterdir())}
+    assert len(files) == 2
+    ledger("resolve", dropped, "--drop")
+    ledger("resolve", held, "--delivered")
+
+    new = {"EventDate": "2026-02-01T10:00:00Z"}
+    first = bench.start().feed([bench.schema(), bench.record(5, **new)])
+    until(lambda: bench.key(5) in bench.books, "a run is under way")
+    assert "5 calls forgotten" in ledger("prune", "--before", "2026-01-01", "--force")
+    second = bench.start().feed([bench.schema(), bench.record(6, **new)])
+    for worker in (first, second):
+        worker.feed(bench.record(n) for n in range(5))
+        worker.feed([bench.record(0, CallSessionId="new-0"), bench.state(6)]).end_input()
+    assert [first.wait(), second.wait()] == [0, 0], first.errors + second.errors
+    for name, content in files.items():
+        kept = bench.rejected.parent / name
+        kept.write_bytes(content)
+        bench.run([], "--input", str(kept))
+    assert bench.sent == dict.fromkeys(bench.keys(7), 1)
+    ledger("prune", "--before", "2026-01-01", "--force")
+    assert bench.run([bench.schema(), *(bench.record(n) for n in range(5))]).code == 0
+    assert bench.sent == dict.fromkeys(bench.keys(7), 1)
+
+
+def test_after_forget_the_caller_is_nowhere_and_the_call_is_not_paid_again(shared_bench, ledger):
+    """Not in the files, in the ledger, nor in the store of recordings: searched byte by byte."""
+    bench = shared_bench
+    delivered, refused, held, other = [bench.key(n) for n in range(4)]
+    bench.script([refused], "422")
+    bench.script([held], "reset_after_body")
+    bench.script([other], "422")
+    bench.run(bench.calls(4))
+    store = bench.rejected.parent / "store" / "iovox" / "2025" / "11" / "02"
+    store.mkdir(parents=True)
+    forgotten = {}
+    for number, key in enumerate((delivered, refused, held, other)):
+        forgotten[key] = bench.call(number)["CallerId"][-10:]
+        (store / f"{key}.mp3").write_text(f"TXXX caller {forgotten[key]}")
+    ledger("resolve", held, "--send-again", "--note", f"asked {forgotten[held]} herself")
+    assert {key for key in forgotten if found(bench, forgotten[key])} == forgotten.keys()
+
+    keys = (delivered, refused, held)
+    ledger("forget", *keys, "--recordings-url", f"file://{bench.rejected.parent}/store")
+    assert [found(bench, forgotten[key]) for key in keys] == [[], [], []]
+    assert len(found(bench, forgotten[other])) == 2  # of another person: its file, its recording
+    sent = len(bench.journal())
+    assert bench.run(bench.calls(4)).code == 0
+    assert bench.journal(sent) == []
+
+
+def found(bench, digits):
+    """Where a number is still to be found: files below the bench's folder, tables."""
+    folder = bench.rejected.parent
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    places = [str(path) for path in files if digits.encode() in path.read_bytes()]
+    url = bench.settings["ledger_url"]
+    with contextlib.closing(Desk(url)) as desk, desk.reading() as connection:
+        for table in sa.inspect(connection).get_table_names():
+            rows = connection.execute(sa.select(sa.text("*")).select_from(sa.table(table))).all()
+            places += [table for row in rows if digits in str(row)]
+    return places

@@ -144,7 +144,8 @@ def _open_file(address: URL, *, create: bool) -> Engine:
     def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401
         connection.isolation_level = None  # the driver begins nothing, the next listener does
         _use_wal(connection)
-        for pragma in ("synchronous=FULL", "cache_size=-16000"):
+        # What is deleted is overwritten: not every build of SQLite does so by itself.
+        for pragma in ("synchronous=FULL", "cache_size=-16000", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

@@ -285,6 +285,9 @@ class Desk:
                 keys = [key for _, key in sorted(places, key=str)[start : start + _CHUNK_KEYS]]
                 notes = DECISIONS.update().where(DECISIONS.c.key.in_(keys))
                 connection.execute(notes.values(note=None))
+        if self.engine.dialect.name == "sqlite":  # what was there is in the -wal still
+            with self.reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def decide(
         self,
