@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import argparse
 import base64
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import demo
 from checkout import ROOT, free_port
-from screenshots import SCHEMES, chromium, screen
+from screenshots import SCHEMES, chromium, programs, screen
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -51,11 +49,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=PICTURES)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        sys.exit("chromium and chromedriver must be on the PATH: install both.")
     with (
-        chromium(*map(str, programs)) as browser,
+        chromium(*programs()) as browser,
         tempfile.TemporaryDirectory(prefix="demo-") as place,
         demo.play(Path(place), free_port(8321)) as (url, _),
         demo.desk(Path(place)) as page,

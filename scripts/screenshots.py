@@ -28,6 +28,22 @@ SCHEMES = ("light", "dark")
 _SETTLE = 1.5  # seconds for what a page loads after it is loaded
 
 
+def programs() -> tuple[str, str]:
+    """Where Chromium and its driver are.
+
+    Raises:
+        SystemExit: Nowhere.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome")
+    binary, driver = (
+        next(filter(None, map(shutil.which, names)), None),
+        shutil.which("chromedriver"),
+    )
+    if not binary or not driver:
+        sys.exit("Chromium and chromedriver are not on the PATH: install both.")
+    return binary, driver
+
+
 @contextmanager
 def chromium(binary: str, driver: str) -> Iterator[webdriver.Chrome]:
     """A headless Chromium that keeps its console's log."""
@@ -71,10 +87,7 @@ def main() -> None:
     parser.add_argument("path", type=Path, help="beginning of the files' names")
     parser.add_argument("--open", metavar="CSS", help="is clicked before, each that it finds")
     wanted = parser.parse_args()
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        sys.exit("chromium and chromedriver must be on the PATH")
-    with chromium(*map(str, programs)) as browser:
+    with chromium(*programs()) as browser:
         browser.get(wanted.url)
         time.sleep(_SETTLE)
         for one in browser.find_elements(By.CSS_SELECTOR, wanted.open) if wanted.open else ():

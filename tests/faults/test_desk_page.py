@@ -119,8 +119,8 @@ def test_the_next_runs_do_what_was_chosen_on_the_page(bench, desk, browser, way)
         day = person.cells("#accounts")
         assert [day[name] for name in SETTLED] == ["1", "0", "0", "4"]
         for key, status in answered.items():
-            assert (": accepted" if status else ": unknown") in person.find(key)
-        person.use("summary", "4 outcome unknown")
+            assert (": accepted" if status else ": held") in person.find(key)
+        person.use("summary", "4 held")
         person.until(lambda: left in person.text("#waits"))
         person.decide(delivered, "Was delivered")
         person.until(lambda: "3 wait for you" in person.text("#sentence"))

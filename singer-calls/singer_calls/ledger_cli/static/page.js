@@ -1,6 +1,7 @@
 const csrf = document.querySelector("meta[name=csrf]").content;
 const $ = (id) => document.getElementById(id);
 const SETTLED = ["accepted", "duplicate", "rejected", "held"];
+const TEXTS = ["target", "started", "ended", "how"];
 const CHOICES = [["send again", "Send again"], ["delivered", "Was delivered"], ["drop", "Drop"]];
 const ticked = new Set();
 const opened = new Set();
@@ -20,6 +21,7 @@ function make(tag, attributes = {}, ...children) {
 // What could steer a line or reverse it is shown as its number.
 const shown = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
 const number = (count) => count.toLocaleString("en");
+const minute = (time) => make("time", {dateTime: time}, time.slice(0, 16).replace("T", " "));
 const inCalls = (count) => `${number(count)} ${count === 1 ? "call" : "calls"}`;
 const idOf = (call) => JSON.stringify([call.account, call.key]);
 
@@ -51,7 +53,8 @@ async function decide(choice, calls, note) {
   } else {
     const {count} = await answer.json();
     calls.forEach((call) => ticked.delete(idOf(call)));
-    const then = choice === "send again" ? "The next run that reads them sends them once." : "";
+    const them = count === 1 ? "it" : "them";
+    const then = choice === "send again" ? `The next run that reads ${them} sends ${them} once.` : "";
     tell(`${inCalls(count)}: ${choice}. ${then}`);
   }
   last = lastGroups = "";
@@ -67,7 +70,7 @@ async function fill(box, group) {
     boxes.push([tick, call]);
     const decided = call.released ? ", to be sent again" : "";
     return make("li", {}, make("label", {}, tick, shown(call.key)), " ",
-      make("small", {}, `attempt ${call.attempt}, ${call.since}${decided}`));
+      make("small", {}, `attempt ${call.attempt}, `, minute(call.since), decided));
   });
   const all = make("input", {type: "checkbox"});
   all.addEventListener("change", () => boxes.forEach(([tick]) => {
@@ -95,7 +98,7 @@ function groupOf(group) {
   const box = make("div");
   const details = make("details", {open: opened.has(id)},
     make("summary", {}, `${number(group.calls)} ${group.state}: ${shown(group.why || "no reason is known")} `,
-      make("small", {}, `${shown(group.account)}, since ${group.since}`)), box);
+      make("small", {}, `${shown(group.account)}, since `, minute(group.since))), box);
   details.addEventListener("toggle", () => {
     if (!details.open) { opened.delete(id); return; }
     opened.add(id);
@@ -104,12 +107,15 @@ function groupOf(group) {
   return details;
 }
 
+// The columns of the outcomes are the legend of the bars.
+const classOf = (name) => SETTLED.includes(name) ? name : name === "share" ? "share text" : TEXTS.includes(name) ? "text" : "";
+
 function tableOf(caption, names, rows) {
   return make("div", {className: "wide", tabIndex: 0, role: "region", "aria-label": caption}, make("table", {},
     make("caption", {}, caption),
-    make("thead", {}, make("tr", {}, ...names.map((name) => make("th", {scope: "col"}, name)))),
+    make("thead", {}, make("tr", {}, ...names.map((name) => make("th", {scope: "col", className: classOf(name)}, name)))),
     make("tbody", {}, ...rows.map(([first, ...cells]) => make("tr", {},
-      make("th", {scope: "row"}, first), ...cells.map((cell) => make("td", {}, cell)))))));
+      make("th", {scope: "row"}, first), ...cells.map((cell, n) => make("td", {className: SETTLED.includes(names[n + 1]) ? "" : classOf(names[n + 1])}, cell)))))));
 }
 
 function bar(counts) {
@@ -128,7 +134,7 @@ function livingOf(run) {
   const title = `Run ${run.id} of ${shown(run.target)}`;
   return make("div", {className: "call"},
     make("h3", {}, title),
-    make("small", {}, `since ${run.started}` + (run.node ? ` on ${shown(run.node)}` : "")),
+    make("p", {}, make("small", {}, "since ", minute(run.started), (run.node ? ` on ${shown(run.node)}` : ""))),
     run.percent === null ? null : make("progress", {max: 100, value: run.percent, "aria-label": `${title}: input read`}),
     bar(run.counts),
     make("p", {}, shown(run.news.join(", "))),
@@ -151,8 +157,8 @@ function show(seen) {
   lastGroups = groups;
   $("accounts").replaceChildren(...seen.accounts.map(({account, days}) => tableOf(shown(account), ["day", "share", ...SETTLED],
     days.map(({day, counts}) => [day, bar(counts), ...SETTLED.map((name) => number(counts[name] ?? 0))]))));
-  $("runs").replaceChildren(tableOf("The newest first", ["run", "target", "started", "ended", "how", "a second", ...SETTLED],
-    seen.runs.map((run) => [String(run.id), shown(run.target), run.started, run.ended ?? "under way", run.ended ? run.how ?? "" : "",
+  $("runs").replaceChildren(tableOf("The newest first; times are UTC", ["run", "target", "started", "ended", "how", "a second", ...SETTLED],
+    seen.runs.map((run) => [String(run.id), shown(run.target), minute(run.started), run.ended ? minute(run.ended) : "under way", run.ended ? run.how ?? "" : "",
       run.per_second ?? "", ...SETTLED.map((name) => number(run.counts[name] ?? 0))])));
   return living.length > 0;
 }
