@@ -9,7 +9,7 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 ENGINE := .venv-airflow/.ready
 PACKAGES := singer_calls tap_invox tap_iovox tap_invoca_calls \
-            target_impact_calls target_invoca_calls call_sandbox tap_callrail
+            target_impact_calls target_invoca_calls call_sandbox tap_callrail target_webhook
 
 # A virtual environment of the caller is not this one; no interpreter is downloaded.
 unexport VIRTUAL_ENV

@@ -5,7 +5,7 @@
 
 hub/            a plugin's definition and logo for Meltano Hub, in the Hub's own tree
 plugins/        the same definition as a lock file, so that Meltano needs no Hub for it
-<plugin>/README the table of settings
+<plugin>/README the table of settings, of the examples too
 """
 
 from __future__ import annotations
@@ -212,6 +212,9 @@ def files() -> Iterator[tuple[Path, str]]:
             ROOT / "plugins" / family / f"{plugin}--{VARIANT}.lock",
             json.dumps(lock, indent=2, ensure_ascii=False, sort_keys=True) + "\n",
         )
+        yield readme, with_table(readme.read_text(encoding="utf-8"), table(says["settings"]))
+    for file in sorted((ROOT / "docs" / "examples").glob("*/pyproject.toml")):
+        readme, says = file.with_name("README.md"), about(file.parent.name)
         yield readme, with_table(readme.read_text(encoding="utf-8"), table(says["settings"]))
 
 

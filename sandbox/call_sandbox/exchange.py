@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -68,8 +69,7 @@ class Exchange:
                 decoded = json.loads(body)
             except ValueError:
                 decoded = BadJson()
-        ask = self.ask
-        self.ask = Request(ask.method, ask.path, ask.headers, ask.query, form, decoded, ask.match)
+        self.ask = replace(self.ask, form=form, json=decoded, body=body)
         secret = self.vendor.secret_fields
         self.entry |= {
             "form": readable(form, secret) if form else None,

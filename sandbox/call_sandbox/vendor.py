@@ -29,6 +29,7 @@ class Request:
         form: Pairs of a form body; empty when the body is none.
         json: The decoded JSON body; None when the body is none, `BadJson` when it is broken.
         match: The placeholders of the path, e.g. `{version}`.
+        body: The bytes as they came.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Request:
     form: list[tuple[str, str]] = field(default_factory=list)
     json: Any = None
     match: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
 
 
 class BadJson:

@@ -25,12 +25,12 @@ def schema(*groups: Iterable[th.Property[Any]]) -> dict[str, Any]:
     return th.PropertiesList(*(item for group in groups for item in group)).to_dict()
 
 
-def secret(name: str, *, title: str, description: str) -> th.Property[Any]:
-    """A required credential. An empty one fails at start, not at the vendor."""
+def secret(name: str, *, title: str, description: str, required: bool = True) -> th.Property[Any]:
+    """A credential. An empty one fails at start, not at the vendor."""
     return th.Property(
         name,
         th.StringType(min_length=1),
-        required=True,
+        required=required,
         secret=True,
         title=title,
         description=description,
@@ -73,32 +73,46 @@ def identifier(
     )
 
 
+def _api_url(default: str | None, docs: str) -> th.Property[Any]:
+    here = "Must be https unless its host is this machine."
+    if default is None:  # whoever knows the address of a webhook can post there
+        return th.Property(
+            "api_url",
+            th.StringType(min_length=1),
+            required=True,
+            secret=True,
+            title="Address",
+            description=f"Where each call is posted: the whole address, without a query. {here}",
+        )
+    return th.Property(
+        "api_url",
+        th.StringType(min_length=1),
+        default=default,
+        title="API address",
+        description=(
+            "Where the vendor is asked: scheme and host, without the path of an endpoint. "
+            f"{here} Vendor documentation: {docs}"
+        ),
+    )
+
+
 def common(
     *,
-    api_url: str,
-    docs: str,
+    api_url: str | None,
+    docs: str = "",
     request_timeout: int = 30,
     requests_per_minute: int | None = None,
 ) -> list[th.Property[Any]]:
     """The settings of every plugin.
 
     Args:
-        api_url: The vendor's own address, the default.
+        api_url: The vendor's own address, the default; None where the user has to name one.
         docs: Link to the vendor's documentation.
         request_timeout: Default of that setting, seconds.
         requests_per_minute: Default of that setting, where the vendor says what it allows.
     """
     return [
-        th.Property(
-            "api_url",
-            th.StringType(min_length=1),
-            default=api_url,
-            title="API address",
-            description=(
-                "Where the vendor is asked: scheme and host, without the path of an endpoint. "
-                f"Must be https unless its host is this machine. Vendor documentation: {docs}"
-            ),
-        ),
+        _api_url(api_url, docs),
         integer(
             "request_timeout",
             request_timeout,
@@ -133,6 +147,16 @@ def common(
             description="Sent as the User-Agent header. Default: the plugin's name and version.",
         ),
     ]
+
+
+def requests_per_second() -> th.Property[Any]:
+    """For a plugin whose vendors count seconds, beside ``requests_per_minute``."""
+    return integer(
+        "requests_per_second",
+        title="Requests per second",
+        description="Never more requests than this over any second, for the whole process. "
+        "Without it there is no limit.",
+    )
 
 
 def recordings(*, use: str) -> list[th.Property[Any]]:

@@ -5,7 +5,8 @@ A target is four small modules on these names:
     target.py       ``CallTarget``, the plugin. Give ``name``, ``config_jsonschema``,
                     ``destination_class``; reading, files, ledger and sending are done here.
     destination.py  ``Destination``, one vendor as data and pure functions. Give its attributes,
-                    ``headers``, ``render``, which makes a ``Delivery`` of a record, and ``place``.
+                    ``headers``, ``render``, which makes a ``Delivery`` of a record, and ``place``;
+                    ``sign`` for headers that depend on the body, ``json_body`` for one of JSON.
     call.py         The vendor's documented parameters, each a ``Parameter`` of a ``Kind``
                     (``text``, ``url``, ``choice``, ``WHOLE`` and others). ``given`` joins record
                     and settings, ``render`` makes what goes over the wire (``Rendered``),
@@ -27,6 +28,7 @@ from singer_calls.deliver.destination import Destination, LatestDestination, Pla
 from singer_calls.deliver.identity import Identity
 from singer_calls.deliver.knowledge import Knowledge
 from singer_calls.deliver.local import Local
+from singer_calls.deliver.messages import json_body
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
@@ -111,6 +113,7 @@ __all__ = [
     "ignored",
     "in_identity",
     "is_blank",
+    "json_body",
     "markdown",
     "named",
     "read_response",

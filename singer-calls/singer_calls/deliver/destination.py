@@ -77,6 +77,15 @@ class Endpoint(ABC):
     def headers(self) -> Mapping[str, str]:
         """Headers of a request: credentials, ``Accept``. Asked for each request."""
 
+    def sign(self, body: bytes) -> Mapping[str, str]:
+        """Headers that depend on the body, made right before each attempt: none.
+
+        Args:
+            body: What is posted.
+        """
+        del body
+        return {}
+
     def outcome(self, response: Response) -> Outcome:
         """What became of a request; the reason holds no value of it."""
         return read_response(self.responses, response, time.time())

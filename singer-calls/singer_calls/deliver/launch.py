@@ -164,6 +164,7 @@ class LiveDelivery:
             letters=self._letters,
             make_transport=lambda may_send: Transport(
                 headers=lambda: {"User-Agent": target.user_agent, **destination.headers()},
+                sign=destination.sign,
                 url=config["api_url"],
                 timeout=config["request_timeout"],
                 connections=config["max_in_flight"],

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import simplejson
 
+from singer_calls.deliver.outcome import InvalidCallError
+
 _LONGEST_DIGITS = 40  # of a whole number that is written out: more are no id
 
 
@@ -61,3 +63,16 @@ def _slow(line: bytes | str, **numbers: Any) -> Any:  # noqa: ANN401
 def encode(message: object) -> str:
     """One message on one line, ASCII only, without a line end."""
     return simplejson.dumps(message, use_decimal=True, allow_nan=True, separators=(",", ":"))
+
+
+def json_body(value: object) -> bytes:
+    """A value as the JSON of a request's body, its numbers as exact as they came.
+
+    Raises:
+        InvalidCallError: It holds a number that JSON has no form for.
+    """
+    try:
+        text = simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise InvalidCallError("a number in it is none (NaN or infinite)") from None
+    return text.encode()

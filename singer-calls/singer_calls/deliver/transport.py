@@ -49,6 +49,7 @@ class Transport:
     Args:
         url: The vendor's address (``api_url``); every delivery goes there.
         headers: Asked for each request, credentials among them. A proxy's CONNECT has none.
+        sign: Headers of a request that depend on its body, asked for each attempt.
         timeout: Seconds for one request; connecting may take half of them.
         connections: Requests side by side, at most. As many may be open ahead of need, and as
             many wait for the vendor to close them.
@@ -65,6 +66,7 @@ class Transport:
         *,
         url: str,
         headers: Callable[[], Mapping[str, str]],
+        sign: Callable[[bytes], Mapping[str, str]] = lambda _body: {},
         timeout: float,
         connections: int,
         may_send: Callable[[], bool],
@@ -73,6 +75,7 @@ class Transport:
     ) -> None:
         self._origin = URL(url).origin()
         self._headers = headers
+        self._sign = sign
         self._timeout = timeout
         self._connections = connections
         self._may_send = may_send
@@ -201,6 +204,7 @@ class Transport:
             "Accept-Encoding": "identity",
             **self._headers(),
             **delivery.headers,
+            **self._sign(delivery.body),
             "Content-Length": str(len(delivery.body)),
             "Connection": "keep-alive" if self._keep else "close",
         }

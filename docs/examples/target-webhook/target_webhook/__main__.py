@@ -1,0 +1,5 @@
+"""``python -m target_webhook``."""
+
+from target_webhook.target import TargetWebhook
+
+TargetWebhook.cli()
