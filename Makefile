@@ -8,8 +8,8 @@ PORT   ?= 8321
 BIN    := .venv/bin
 READY  := .venv/.ready
 ENGINE := .venv-airflow/.ready
-PACKAGES := singer_calls tap_invox tap_iovox tap_invoca_calls \
-            target_impact_calls target_invoca_calls call_sandbox tap_callrail target_webhook
+# Of every folder with a pyproject.toml; asked for when a rule needs it.
+MODULES = $(shell $(BIN)/python scripts/packages.py modules)
 
 # A virtual environment of the caller is not this one; no interpreter is downloaded.
 unexport VIRTUAL_ENV
@@ -49,7 +49,7 @@ pipeline: $(READY) ## a pipeline of your own: make pipeline FROM=invox TO=impact
 
 test: check $(READY) ## lint, types, all tests but the long ones, coverage
 	@echo "tests: pytest, on every core; a dot is a test, the ten slowest and what was skipped stand at the end"
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 --cov --cov-report=term
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 $(MODULES:%=--cov=%) --cov-report=term
 
 test-long: $(READY) ## the long fault set: random kills, a million records (seeds are printed)
 	$(BIN)/pytest -m long --timeout 3600
@@ -69,7 +69,7 @@ lint: $(READY)
 
 types: $(READY)
 	@echo "types: mypy"
-	@$(BIN)/mypy $(PACKAGES:%=-p %)
+	@$(BIN)/mypy $(MODULES:%=-p %)
 	@$(BIN)/mypy scripts orchestrate/airflow/dags/pipeline.py
 	@cd benchmarks && ../$(BIN)/mypy bench.py
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import packages
 import pytest
 import sqlalchemy as sa
 
@@ -27,8 +28,6 @@ from call_sandbox.testing import (
     schema,
     state,
 )
-
-PLUGINS = sorted(file.parent.name for file in Path(__file__).parent.glob("t*-*/pyproject.toml"))
 
 _AXE = """
 const done = arguments[arguments.length - 1];
@@ -191,7 +190,7 @@ def uncovered(monkeypatch):
 @pytest.fixture(scope="session")
 def programs():
     """Starts any plugin by forking a process that has imported them all."""
-    with ForkServer(*PLUGINS) as programs:
+    with ForkServer(*packages.plugins()) as programs:
         yield programs
 
 

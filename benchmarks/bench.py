@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WIDTHS = 16, 32, 64
-PLUGINS = "tap-invox", "tap-iovox", "tap-invoca-calls", "target-impact-calls", "target-invoca-calls"
+PLUGINS = sorted(file.parent.name for file in HERE.parent.glob("t*-*/pyproject.toml"))
 
 
 class Bench:

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import packages
 from checkout import BIN, HOURS, ROOT, Project, ask, free_port, sandbox
 from progress import Progress
 from reconcile import DELIVERIES, compare, make_trouble, recorded, report
@@ -39,10 +40,7 @@ WAREHOUSES = {
     "invoca-live-to-warehouse": "invoca",
 }
 JOBS = (*(delivery.job for delivery in DELIVERIES), *WAREHOUSES)
-PLUGINS = (
-    *("tap-invox", "tap-iovox", "tap-invoca-calls"),
-    *("target-impact-calls", "target-invoca-calls", "target-jsonl"),
-)
+PLUGINS = (*packages.plugins(), "target-jsonl")
 # Typical seconds of each step, for the time that is left.
 INSTALL_SECONDS = 3.0
 JOB_SECONDS = 3.0

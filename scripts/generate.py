@@ -17,6 +17,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import packages
 import yaml
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def definition(plugin: str, says: Mapping[str, Any], words: Mapping[str, str]) -
     Args:
         plugin: Its name, which is also its command and its package.
         says: Its ``--about``.
-        words: Its part of hub/plugins.toml.
+        words: Its hub.toml.
     """
     family = family_of(plugin)
     settings: Mapping[str, Any] = says["settings"]
@@ -194,8 +195,8 @@ def with_table(readme: str, rows: str) -> str:
 
 def files() -> Iterator[tuple[Path, str]]:
     """Every generated file: its path and what belongs in it."""
-    plugins = tomllib.loads((ROOT / "hub" / "plugins.toml").read_text(encoding="utf-8"))
-    for plugin, words in plugins.items():
+    for plugin in packages.plugins(ROOT):
+        words = tomllib.loads((ROOT / plugin / "hub.toml").read_text(encoding="utf-8"))
         says = about(plugin)
         found = definition(plugin, says, words)
         family = family_of(plugin)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.request import urlopen
 
 import checkout
+import packages
 import psycopg
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 ROOT = checkout.ROOT
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
-PLUGINS = ("tap-invox", "tap-iovox", "target-impact-calls", "target-invoca-calls")
 TIMEOUT_SECONDS = 300.0
 # After so long a silence of a machine, the engine runs its tasks elsewhere.
 HEARTBEAT_TIMEOUT_SECONDS = 30
@@ -215,7 +215,7 @@ class Engine:
         """A copy of orchestrate/airflow, with schedules of its own."""
         ours = self.folder / "orchestrate"
         shutil.copytree(ROOT / "orchestrate" / "airflow", ours, dirs_exist_ok=True)
-        self.meltano("install", *PLUGINS)
+        self.meltano("install", *packages.plugins())
         schedules = json.loads(self.meltano("schedule", "list", "--format=json"))
         for plan in schedules["schedules"]["job"]:
             plan["env"]["PAST_PARTITION"] = partition

@@ -1,5 +1,6 @@
 """What the workflows ask about the packages of this repository.
 
+packages.py modules          the module of each, in one line
 packages.py changed <base>   which packages a change since <base> can break, as a JSON list
 packages.py released <tag>   the package that <tag> releases; refuses when the tag lies
 
@@ -14,7 +15,8 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,13 +35,40 @@ SHARED = (
 )
 
 
-def packages(root: Path = ROOT) -> dict[str, dict[str, str]]:
-    """Every package of the repository: its folder, and its version, by its name on the registry."""
+def packages(root: Path = ROOT, *, examples: bool = False) -> dict[str, dict[str, str]]:
+    """Every package of the repository, by its name on the registry.
+
+    Args:
+        root: Of the repository.
+        examples: Those of docs/examples too, which keep all rules and are never released.
+
+    Returns:
+        The folder, the module in it, and the version of each.
+    """
     found = {}
-    for file in sorted(root.glob("*/pyproject.toml")):
+    patterns = ("*/pyproject.toml", *["docs/examples/*/pyproject.toml"] * examples)
+    for file in (file for pattern in patterns for file in sorted(root.glob(pattern))):
         project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
-        found[project["name"]] = {"folder": file.parent.name, "version": project["version"]}
+        (typed,) = file.parent.glob("*/py.typed")
+        found[project["name"]] = {
+            "folder": str(file.parent.relative_to(root)),
+            "module": typed.parent.name,
+            "version": project["version"],
+        }
     return found
+
+
+def plugins(root: Path = ROOT, *, examples: bool = False) -> list[str]:
+    """The names of taps and targets, which are also those of their folders and commands."""
+    known = packages(root, examples=examples)
+    return [name for name in known if name.startswith(("tap-", "target-"))]
+
+
+def plugin_class(name: str, root: Path = ROOT) -> Any:  # noqa: ANN401 - of the SDK
+    """The class of a tap or target, as its command names it."""
+    file = root / packages(root, examples=True)[name]["folder"] / "pyproject.toml"
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    return resolve_name(project["scripts"][name].removesuffix(".cli"))
 
 
 def changed(files: Iterable[str], known: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -81,9 +110,13 @@ def main() -> None:
     """Answer one question on standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
     ask = parser.add_subparsers(dest="question", required=True)
+    ask.add_parser("modules")
     ask.add_parser("changed").add_argument("base")
     ask.add_parser("released").add_argument("tag")
     options = parser.parse_args()
+    if options.question == "modules":
+        print(*(package["module"] for package in packages(examples=True).values()))
+        return
     if options.question == "changed":
         diff = subprocess.run(
             ["git", "diff", "--name-only", f"{options.base}...HEAD"],  # noqa: S607

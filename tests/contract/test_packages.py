@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 
+import generate
 import packages
 import pytest
 
@@ -16,12 +20,72 @@ def known():
     return packages.packages()
 
 
-def test_every_workspace_member_is_known_by_its_folder(known):
-    """A package that is added to the repository is tested and can be released."""
-    assert {p["folder"] for p in known.values()} == {
-        file.parent.name for file in ROOT.glob("*/pyproject.toml")
-    }
-    assert known["call-sandbox"]["folder"] == "sandbox"
+@pytest.fixture
+def with_one_more(tmp_path):
+    """The root of a tree with one more plugin, which nothing but its own folder names."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    for name in ("Makefile", "pyproject.toml", "uv.lock", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for folder in (file.parent for file in ROOT.glob("*/pyproject.toml")):
+        (tmp_path / folder.name).symlink_to(folder)
+    new = tmp_path / "tap-new"
+    (new / "tap_new").mkdir(parents=True)
+    (new / "tap_new" / "py.typed").touch()
+    (new / "tests").mkdir()
+    (new / "pyproject.toml").write_text('[project]\nname = "tap-new"\nversion = "0.1.0"\n')
+    (new / "hub.toml").write_text(
+        "".join(f'{key} = "New"\n' for key in ("label", "description", "domain_url", "colour"))
+        + "".join(f'{key} = ""\n' for key in ("settings_preamble", "usage"))
+    )
+    (new / "README.md").write_text("\n".join(generate.TABLE))
+    return tmp_path
+
+
+def test_a_new_plugin_is_known_by_its_folder_alone(known, with_one_more, monkeypatch):
+    """To make, mypy, coverage, pytest, uv, the workflows and what is generated."""
+    more = packages.packages(with_one_more)
+    assert more.keys() - known.keys() == {"tap-new"}
+    assert packages.plugins(with_one_more) == sorted([*packages.plugins(), "tap-new"])
+    commands = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "types", "test"],
+        cwd=with_one_more, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert " -p tap_new" in commands
+    assert " --cov=tap_new" in commands
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    for patterns, path in (
+        (tool["uv"]["workspace"]["members"], "tap-new"),
+        (tool["ruff"]["src"], "tap-new"),
+        (tool["pytest"]["ini_options"]["testpaths"], "tap-new/tests"),
+    ):
+        found = {file for pattern in patterns for file in with_one_more.glob(pattern)}
+        assert with_one_more / path in found
+    monkeypatch.setattr(generate, "ROOT", with_one_more)
+    monkeypatch.setattr(generate, "about", lambda _: generate_about())
+    made = {path.relative_to(with_one_more).parts[0] for path, _ in generate.files()
+            if "tap-new" in str(path) or path.name == "new.svg"}  # fmt: skip
+    assert made == {"hub", "plugins", "tap-new"}
+
+
+def generate_about():
+    """What a plugin says of itself at least."""
+    return {"settings": {"properties": {}}, "capabilities": [], "supported_python_versions": []}
+
+
+def test_no_list_of_the_plugins_is_kept_by_hand():
+    """What is asked for instead is scripts/packages.py.
+
+    orchestrate/airflow/pools.json is none: it says which limits an account at a vendor has.
+    """
+    folders = (".ci", ".github", "benchmarks", "orchestrate", "sandbox", "scripts", "tests")
+    files = [*ROOT.glob("*"), *(file for name in folders for file in (ROOT / name).rglob("*"))]
+    code = [
+        file for file in files if file.is_file() and file.suffix in {"", ".py", ".toml", ".yml"}
+    ]
+    assert len(code) > 100
+    for file in {*code} - {ROOT / "meltano.yml"}:
+        text = file.read_bytes().replace(b"_", b"-")
+        assert not all(plugin.encode() in text for plugin in packages.plugins()), file
 
 
 @pytest.mark.parametrize("file", ["singer-calls/singer_calls/errors.py", "uv.lock", "sandbox/x.py"])

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
+from pathlib import Path
 
+import packages
 import pytest
 
-# Stream -> paths of fields that are of a person, whatever else is.
-PERSONAL = {
-    ("tap_invox", "TapInvox"): {
-        "calls": {"caller", "destinationnumber", "page", "summary", "gclid", "recording_uri"},
-    },
-    ("tap_iovox", "TapIovox"): {
-        "calls": {
-            "call_origin", "call_destination", "rule_result", "comments.text",
-            "transcriptions.phrases.phrase", "tasks.username",
-        },
-        "call_comments": {"text", "username"},
-        "call_transcription_phrases": {"phrase"},
-    },
-    ("tap_invoca_calls", "TapInvocaCalls"): {
-        "calls_in_progress": {
-            "calling_phone_number", "destination_phone_number", "city", "zip_code", "keypresses",
-            "custom_data", "demographics_data", "demographics_data.first_name_data_append",
-        },
-    },
-    ("tap_callrail", "TapCallRail"): {
-        "calls": {
-            "customer_phone_number", "customer_name", "customer_city", "agent_email", "recording",
-            "note", "gclid",
-        },
-    },
-}  # fmt: skip
+ROOT = Path(__file__).parents[2]
+TAPS = {
+    name: ROOT / package["folder"]
+    for name, package in packages.packages(examples=True).items()
+    if name.startswith("tap-")
+}
 
 
 def described(schema, path=""):
@@ -43,34 +24,35 @@ def described(schema, path=""):
         yield from described(part.get("items", {}), f"{path}{name}.")
 
 
-@pytest.mark.parametrize(("module", "name"), PERSONAL)
-def test_the_emitted_schema_says_which_fields_are_personal(module, name):
-    """In the words of their descriptions, which reach a warehouse's catalog."""
+def given(setting):
+    """Something in the place of a required setting."""
+    return setting.get("enum", [1 if "integer" in setting["type"] else "given"])[0]
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_the_emitted_schema_says_which_fields_are_personal(name):
+    """In the words of their descriptions, which reach a warehouse's catalog.
+
+    Each tap's ``tests/personal.json`` lists by stream the fields of a person, whatever else is.
+    """
     written = []
 
     class Writer:
         def write_message(self, message):
             written.append(json.loads(json.dumps(message.to_dict(), default=str)))
 
-    settings = {
-        "api_key": "k",
-        "username": "u",
-        "secure_key": "k",
-        "oauth_token": "t",
-        "organization_type": "Network",
-        "organization_id": 1,
-        "account_id": "ACC1",
-        "include_demographics": True,
-    }
-    cls = getattr(import_module(f"{module}.tap"), name)
+    cls = packages.plugin_class(name)
     known = cls.config_jsonschema["properties"]
-    config = {key: value for key, value in settings.items() if key in known}
+    config = {setting: given(known[setting]) for setting in cls.config_jsonschema["required"]}
+    if "include_demographics" in known:
+        config["include_demographics"] = True
     catalog = cls(config=config).catalog_dict
     for entry in catalog["streams"]:  # the streams of elements are not selected by default
         for part in entry["metadata"]:
             part["metadata"]["selected"] = True
     tap = cls(config=config, catalog=catalog, message_writer=Writer())
-    for stream, fields in PERSONAL[module, name].items():
+    personal = json.loads((TAPS[name] / "tests" / "personal.json").read_text("utf-8"))
+    for stream, fields in personal.items():
         written.clear()
         tap.streams[stream]._write_schema_message()
         said = dict(described(written[0]["schema"]))

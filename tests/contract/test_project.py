@@ -11,15 +11,10 @@ from collections import Counter
 from difflib import unified_diff
 from pathlib import Path
 
+import packages
 import pytest
 import yaml
 from singer_sdk.exceptions import ConfigValidationError
-
-from tap_invoca_calls.tap import TapInvocaCalls
-from tap_invox.tap import TapInvox
-from tap_iovox.tap import TapIovox
-from target_impact_calls.target import TargetImpactCalls
-from target_invoca_calls.target import TargetInvocaCalls
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = sorted((ROOT / "pipelines").glob("*.meltano.yml"))
@@ -100,24 +95,17 @@ def test_no_value_of_the_example_can_reach_a_vendor():
     assert all("env" not in environment for environment in others)
 
 
-SANDBOX_CREDENTIALS = {
-    TapInvox: {"api_key": "sandbox-invox-key"},
-    TapIovox: {"username": "sandbox-user", "secure_key": "sandbox-secure-key"},
-    TapInvocaCalls: {"oauth_token": "sandbox-invoca-token"},
-    TargetImpactCalls: {"username": "sandbox-user", "password": "sandbox-password"},
-    TargetInvocaCalls: {"oauth_token": "sandbox-invoca-token"},
-}
-ORGANIZATION = {"organization_type": "Network", "organization_id": 1}
-
-
-@pytest.mark.parametrize("plugin", SANDBOX_CREDENTIALS, ids=lambda plugin: plugin.name)
-def test_credentials_of_the_sandbox_are_refused_at_a_vendor(plugin):
+@pytest.mark.parametrize("name", packages.plugins())
+def test_credentials_of_the_sandbox_are_refused_at_a_vendor(name, sandbox_settings):
     """By the names of the settings; a placeholder that was left costs no request."""
-    settings = SANDBOX_CREDENTIALS[plugin] | (ORGANIZATION if plugin is TapInvocaCalls else {})
+    settings = sandbox_settings(name)
+    secret = [key for key, value in settings.items() if str(value).startswith("sandbox-")]
+    assert secret
+    plugin = packages.plugin_class(name)
     with pytest.raises(ConfigValidationError) as refused:
         plugin(config=settings)
-    named = ", ".join(SANDBOX_CREDENTIALS[plugin])
-    assert str(refused.value) == f"{named} is the sandbox's own: set what the vendor gave you"
+    says = f"{', '.join(secret)} is the sandbox's own: set what the vendor gave you"
+    assert str(refused.value) == says
     plugin(config=settings | {"api_url": "http://127.0.0.1:8321/x"})
     with pytest.raises(ConfigValidationError, match="is not a URL"):
         plugin(config=settings | {"api_url": "https://["})

@@ -8,16 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import packages
 import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
-# The examples are built and installed too, and released never (scripts/packages.py).
-PLUGINS = sorted(
-    path.parent.name
-    for pattern in ("t*-*/pyproject.toml", "docs/examples/*/pyproject.toml")
-    for path in ROOT.glob(pattern)
-)
+# The examples are built and installed too, and released never.
+PLUGINS = packages.plugins(examples=True)
 # Of this process; and what is started once or twice is not worth compiling.
 SETTINGS = ("TAP_", "TARGET_", "COV", "UV_COMPILE_BYTECODE")
 TAPS = [plugin for plugin in PLUGINS if plugin.startswith("tap-")]

@@ -9,22 +9,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import packages
 import pytest
 import singer_sdk
 
+ROOT = Path(__file__).parents[2]
+
+LOCKS = [json.loads(file.read_text("utf-8")) for file in ROOT.glob("plugins/*/*.lock")]
+# Plugin -> its first credential, both as they stand in the names of variables.
 PLUGINS = {
-    "tap_invox": "API_KEY",
-    "tap_iovox": "SECURE_KEY",
-    "tap_invoca_calls": "OAUTH_TOKEN",
-    "target_impact_calls": "PASSWORD",
-    "target_invoca_calls": "OAUTH_TOKEN",
+    lock["namespace"]: next(
+        setting["name"].upper() for setting in lock["settings"] if setting["kind"] == "password"
+    )
+    for lock in LOCKS
+    if lock["name"] in packages.plugins()
 }
 SHOW = """
 import json, sys
-from importlib import import_module
-module = import_module(sys.argv[1] + ".tap" if "tap_" in sys.argv[1] else sys.argv[1] + ".target")
-name = "".join(part.title() for part in sys.argv[1].split("_"))
-plugin = getattr(module, name)(parse_env_config=True, validate_config=False)
+from packages import plugin_class
+plugin = plugin_class(sys.argv[1].replace("_", "-"))(parse_env_config=True, validate_config=False)
 import singer_sdk
 print(json.dumps([singer_sdk.__file__, dict(plugin.config)]))
 """
@@ -56,7 +59,7 @@ def test_what_is_exported_wins_and_a_file_above_the_installation_is_nobody_s(
     done = subprocess.run(
         [sys.executable, "-c", SHOW, plugin],
         cwd=tmp_path,
-        env=ours | {key: "exported", "PYTHONPATH": str(installation / "lib")},
+        env=ours | {key: "exported", "PYTHONPATH": f"{installation / 'lib'}:{ROOT / 'scripts'}"},
         capture_output=True,
         text=True,
         check=True,
