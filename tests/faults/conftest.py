@@ -6,13 +6,16 @@ The sandbox's journal and books are the oracle: what the vendor saw, and what it
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import IMPACT_PASSWORD, IMPACT_USERNAME, INVOCA_TOKEN
@@ -25,6 +28,7 @@ from call_sandbox.testing import (
     state,
     wait_until,
 )
+from singer_calls.ledger_cli.main import cli
 
 HERE = Path(__file__).parent
 NAME = "Zebulon Quackenbush"
@@ -255,6 +259,54 @@ class InvocaBench(Bench):
         }
 
 
+class LateBench(InvocaBench):
+    """Calls of two days ago, and what was known of them when their source was read."""
+
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    def call(self, number):
+        """What the tap knows of a call."""
+        start = self.now - timedelta(days=2, seconds=61 * number)
+        return super().call(number) | {"start_time": start.isoformat()}
+
+    def read(self, second, *known):
+        """Records of the first calls, as they were known at that second of an hour ago."""
+        at = (self.now - timedelta(hours=1) + timedelta(seconds=second)).isoformat()
+        records = [
+            self.record(number, **one) | {"time_extracted": at} for number, one in enumerate(known)
+        ]
+        return [self.schema(), *records, self.state(len(known))]
+
+    def requests(self):
+        """Requests to either API so far."""
+        return [*self.journal(), *self.told()]
+
+    def ledger(self, *arguments):
+        """Run call-ledger on its ledger and files."""
+        where = ("--ledger-url", self.settings["ledger_url"], "--rejected-path", str(self.rejected))
+        return CliRunner().invoke(cli, [*where, *arguments])
+
+    def change_ledger(self, statement):
+        """Change its tables."""
+        with sqlite3.connect(self.ledger_file) as connection:
+            connection.execute(statement)
+
+    def told(self):
+        """Requests to the Signal API so far."""
+        return self.sandbox.journal("invoca-signals")
+
+    def signals(self):
+        """Call -> signal -> whether Invoca takes it for true."""
+        return {key: known["signals"] for key, known in self.sandbox.signals().items()}
+
+    def true(self):
+        """Call -> its true signals."""
+        return {
+            key: {name for name, true in known.items() if true}
+            for key, known in self.signals().items()
+        }
+
+
 @pytest.fixture
 def sandbox():
     """A vendor."""
@@ -273,6 +325,13 @@ def bench(sandbox, tmp_path, launch):
 def invoca_bench(sandbox, tmp_path, launch):
     """target-invoca-calls before its vendor."""
     with InvocaBench(tmp_path, sandbox, launch) as bench:
+        yield bench
+
+
+@pytest.fixture
+def late_bench(sandbox, tmp_path, launch):
+    """The same, and what is told later."""
+    with LateBench(tmp_path, sandbox, launch) as bench:
         yield bench
 
 
