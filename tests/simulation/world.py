@@ -21,6 +21,7 @@ from singer_calls.deliver.delivery import Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, Place
 from singer_calls.deliver.entries import DELIVERED, UNKNOWN, RunFacts
 from singer_calls.deliver.identity import Identity, mark
+from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.judgement import Policy
 from singer_calls.deliver.outcome import (
     Accepted,
@@ -31,7 +32,7 @@ from singer_calls.deliver.outcome import (
     Retry,
     Unknown,
 )
-from singer_calls.deliver.run import DeliveryRun, Intake, RunOptions
+from singer_calls.deliver.run import DeliveryRun, RunOptions
 from singer_calls.deliver.sender import SenderOptions
 from singer_calls.deliver.summary import Summary
 from singer_calls.deliver.watermark import Watermark

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import sqlalchemy as sa
-
 from singer_calls.deliver.entries import LedgerError
 
 if TYPE_CHECKING:
@@ -51,6 +49,8 @@ def anchored(
         LedgerError: It is empty, or relative without a lasting place to begin at, or a ledger of
             the first format is where that release would have looked for it.
     """
+    import sqlalchemy as sa  # noqa: PLC0415 - what --version can do without
+
     if not url.strip():
         raise LedgerError(
             "ledger_url is empty: name a ledger, or remove the setting (LEDGER_URL too) for the "

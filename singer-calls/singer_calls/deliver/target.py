@@ -24,14 +24,11 @@ from singer_calls.deliver.dead_letters import (
     read_old_record,
     read_old_schema,
 )
-from singer_calls.deliver.dry_run import DryDelivery
-from singer_calls.deliver.launch import LiveDelivery
+from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.ledger_place import anchored
 from singer_calls.deliver.messages import decode_exactly, encode
 from singer_calls.deliver.outcome import InvalidCallError, Rejected
 from singer_calls.deliver.reader import CallReader, InputError
-from singer_calls.deliver.run import Intake
-from singer_calls.deliver.sql_report import report
 from singer_calls.deliver.summary import CallMetric, Summary
 from singer_calls.deliver.validation import SourceValidator
 from singer_calls.deliver.warn_once import WarnOnce
@@ -45,6 +42,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from singer_calls.deliver.destination import Destination
+    from singer_calls.deliver.dry_run import DryDelivery
+    from singer_calls.deliver.launch import LiveDelivery
 
 TEST_STREAM = "meltano_test_stream"  # what `meltano config test` sends
 _STDOUT_TIMEOUT_SECONDS = 30.0  # for whoever reads our STATE, at the end
@@ -80,7 +79,7 @@ class CallTarget(CallPlugin, Target):
         self.watermark = Watermark()
         self._intake = Intake(self.destination, self.watermark, WarnOnce(self.logger))
         self._states = StateWriter(self.watermark, self._write_state_message, self._unheard)
-        self._delivery = DryDelivery(self) if self.config.get("dry_run") else LiveDelivery(self)
+        self._delivery = self._open_delivery()
 
     @override
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
@@ -92,6 +91,16 @@ class CallTarget(CallPlugin, Target):
         yield from super().setting_errors(config)
         if not phone.is_country((config.get("default_country") or "US").upper()):
             yield "default_country must be an ISO 3166 alpha-2 code, such as US, GB or RO"
+
+    def _open_delivery(self) -> DryDelivery | LiveDelivery:
+        # Here, since it brings SQLAlchemy and aiohttp: half a second that --version can do without.
+        if self.config.get("dry_run"):
+            from singer_calls.deliver.dry_run import DryDelivery  # noqa: PLC0415
+
+            return DryDelivery(self)
+        from singer_calls.deliver.launch import LiveDelivery  # noqa: PLC0415
+
+        return LiveDelivery(self)
 
     # Messages
 
@@ -307,6 +316,8 @@ class CallTarget(CallPlugin, Target):
         config = config or _ConfigInput()
         target = cls(config=config.config, parse_env_config=config.parse_env)
         if ledger:
+            from singer_calls.deliver.sql_report import report  # noqa: PLC0415 - see _open_delivery
+
             click.echo("\n".join(report(target.ledger_url)))
             return
         try:
