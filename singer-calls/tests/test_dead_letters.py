@@ -7,19 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from singer_calls.deliver.dead_letters import (
-    DeadLetter,
-    DeadLetterFile,
-    DeadLetters,
-    SourceRecord,
+from singer_calls.deliver.dead_letters import DeadLetter, DeadLetterFile, DeadLetters
+from singer_calls.deliver.identity import Account
+from singer_calls.deliver.messages import decode
+from singer_calls.deliver.outcome import Rejected, Unknown
+from singer_calls.deliver.replay import (
     read_mark,
     read_old_record,
     read_old_schema,
     signs_of_earlier_runs,
 )
-from singer_calls.deliver.identity import Account
-from singer_calls.deliver.messages import decode
-from singer_calls.deliver.outcome import Rejected, Unknown
+from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.errors import PluginError
 
 TARGET = "target-test"

@@ -7,14 +7,11 @@ import json
 import pytest
 
 from singer_calls.deliver import dead_letters
-from singer_calls.deliver.dead_letters import (
-    DeadLetter,
-    SourceRecord,
-    read_mark,
-    signs_of_earlier_runs,
-)
+from singer_calls.deliver.dead_letters import DeadLetter
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.outcome import Rejected, Unknown
+from singer_calls.deliver.replay import read_mark, signs_of_earlier_runs
+from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.errors import PluginError, SettingsError
 
 TARGET = "target-test"

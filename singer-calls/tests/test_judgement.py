@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from singer_calls.deliver.dead_letters import Licence
 from singer_calls.deliver.delivery import Delivery, fingerprint
 from singer_calls.deliver.entries import (
     ACCEPTED,
@@ -19,6 +18,7 @@ from singer_calls.deliver.entries import (
 from singer_calls.deliver.identity import Account, Identity
 from singer_calls.deliver.judgement import Policy, judge
 from singer_calls.deliver.outcome import AlreadyDelivered, Rejected, Unknown
+from singer_calls.deliver.source_record import Licence
 
 ACCOUNT = Account("test", "https://vendor.example", "7")
 WHO = Identity(1_760_000_007, 1, 2)

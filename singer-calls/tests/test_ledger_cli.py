@@ -17,17 +17,8 @@ from click.testing import CliRunner
 from desk_bench import CALLER, FACTS, HERE, RECORDS, THERE, Kept, source
 
 from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters
-from singer_calls.deliver.entries import (
-    ACCEPTED,
-    CLOSED,
-    PERSON,
-    PROGRESS,
-    REJECTED,
-    UNKNOWN,
-    Claim,
-    Note,
-    Refuse,
-)
+from singer_calls.deliver.entries import ACCEPTED, CLOSED, PERSON, PROGRESS, REJECTED, UNKNOWN
+from singer_calls.deliver.ledger import Claim, Note, Refuse
 from singer_calls.deliver.outcome import Rejected
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_tables import RUNS

@@ -10,25 +10,27 @@ from singer_calls.deliver.entries import (
     ACCEPTED,
     CLOSED,
     DUPLICATE,
-    FORGOTTEN,
     REJECTED,
     SENDING,
     UNKNOWN,
     WAITING,
+    Found,
+    is_storable,
+    records_of,
+)
+from singer_calls.deliver.identity import WITHHELD, Account, Identity
+from singer_calls.deliver.ledger import (
+    FORGOTTEN,
     Adopt,
     Asked,
     Claim,
-    Found,
     Hold,
     Lookup,
     Note,
     Refuse,
     RunEndedError,
     RunFacts,
-    is_storable,
-    records_of,
 )
-from singer_calls.deliver.identity import WITHHELD, Account, Identity
 from singer_calls.deliver.outcome import InvalidCallError
 
 TARGET = "target-test"

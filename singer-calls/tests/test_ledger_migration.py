@@ -11,21 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from singer_calls.deliver import sql_migration
-from singer_calls.deliver.entries import (
-    ACCEPTED,
-    DUPLICATE,
-    REJECTED,
-    SENDING,
-    UNKNOWN,
-    WAITING,
-    Adopt,
-    Asked,
-    Claim,
-    LedgerError,
-    Lookup,
-    RunFacts,
-)
+from singer_calls.deliver.entries import ACCEPTED, DUPLICATE, REJECTED, SENDING, UNKNOWN, WAITING
 from singer_calls.deliver.identity import Account, Identity
+from singer_calls.deliver.ledger import Adopt, Asked, Claim, LedgerError, Lookup, RunFacts
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_migration import account_of
 
@@ -335,7 +323,7 @@ def test_killed_half_way_it_is_as_it_was(first, migrated, moment):
     before = first.content()
     program = (
         "import os, signal, sys\n"
-        "from singer_calls.deliver import sql_migration as m, sql_ledger as l, entries as e\n"
+        "from singer_calls.deliver import sql_migration as m, sql_ledger as l, ledger as e\n"
         f"step = m.{moment}\n"
         "def killed(connection):\n"
         "    step(connection)\n"
@@ -354,7 +342,7 @@ def test_of_two_first_starts_one_migrates(first):
     first.add(*(f"k{n}" for n in range(500)))
     program = (
         "import sys\n"
-        "from singer_calls.deliver import sql_ledger as l, entries as e\n"
+        "from singer_calls.deliver import sql_ledger as l, ledger as e\n"
         "ledger = l.SqlLedger(sys.argv[1], e.RunFacts('target-impact-calls'))\n"
         "print(ledger.summary('impact').calls)\n"
         "ledger.close()\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from singer_calls.deliver.entries import LedgerError, RunFacts
+from singer_calls.deliver.ledger import LedgerError, RunFacts
 from singer_calls.deliver.ledger_place import PROJECT, TEMPORARY, anchored
 from singer_calls.deliver.sql_ledger import SqlLedger
 

@@ -9,18 +9,9 @@ import pytest
 import sqlalchemy as sa
 from desk_bench import CALLER, FACTS, HERE, THERE, Kept, source
 
-from singer_calls.deliver.entries import (
-    ACCEPTED,
-    CLOSED,
-    FORGOTTEN,
-    REJECTED,
-    SENDING,
-    UNKNOWN,
-    Claim,
-    Lookup,
-    Note,
-)
+from singer_calls.deliver.entries import ACCEPTED, CLOSED, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Identity
+from singer_calls.deliver.ledger import FORGOTTEN, Claim, Lookup, Note
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, RUNS
 from singer_calls.ledger_cli.desk import Desk

@@ -18,18 +18,9 @@ import sqlalchemy as sa
 
 from singer_calls.deliver import sql_store as store
 from singer_calls.deliver import sql_tables as tables
-from singer_calls.deliver.entries import (
-    ACCEPTED,
-    REJECTED,
-    SENDING,
-    UNKNOWN,
-    Claim,
-    LedgerError,
-    Lookup,
-    Note,
-    RunFacts,
-)
+from singer_calls.deliver.entries import ACCEPTED, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Account, Identity
+from singer_calls.deliver.ledger import Claim, LedgerError, Lookup, Note, RunFacts
 from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_report import report

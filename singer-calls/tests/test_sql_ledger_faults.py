@@ -18,22 +18,9 @@ import pytest
 import sqlalchemy as sa
 
 from singer_calls.deliver import sql_store
-from singer_calls.deliver.entries import (
-    ACCEPTED,
-    DUPLICATE,
-    REJECTED,
-    SENDING,
-    UNKNOWN,
-    WAITING,
-    Claim,
-    Hold,
-    LedgerError,
-    Lookup,
-    Note,
-    Refuse,
-    RunFacts,
-)
+from singer_calls.deliver.entries import ACCEPTED, DUPLICATE, REJECTED, SENDING, UNKNOWN, WAITING
 from singer_calls.deliver.identity import Account, Identity
+from singer_calls.deliver.ledger import Claim, Hold, LedgerError, Lookup, Note, Refuse, RunFacts
 from singer_calls.deliver.sql_ledger import SqlLedger
 
 FACTS = RunFacts("target-test", request_timeout=30)

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-from singer_calls.deliver.entries import Claim, Note
+from singer_calls.deliver.ledger import Claim, Note
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.transport import Transport
 from target_impact_calls.target import TargetImpactCalls

@@ -9,10 +9,10 @@ import pytest
 from virtual import VirtualLoop, run
 from world import EPOCH, SCHEMA, Letters, Process, Vendor, Worker, World, options
 
-from singer_calls.deliver.dead_letters import SourceRecord
 from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.outcome import Accepted, Retry, Unknown
 from singer_calls.deliver.run import DeliveryRun
+from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.deliver.summary import Summary
 from singer_calls.deliver.watermark import Watermark
 

@@ -18,9 +18,11 @@ import sqlalchemy as sa
 
 from call_sandbox.testing import lines
 from singer_calls.deliver import entries as db
-from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters, SourceRecord
+from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters
 from singer_calls.deliver.group_commit import GroupCommit, ThreadWorker
+from singer_calls.deliver.ledger import Claim, Lookup, Note, RunFacts
 from singer_calls.deliver.outcome import Rejected
+from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.errors import PluginError
 
@@ -185,8 +187,8 @@ def test_what_is_known_is_written_down_beside_a_call_that_could_not_be(tmp_path)
     in_the_way.write_text("")
     url = f"sqlite:///{tmp_path}/calls.ledger.db"
     here = db.Account("vendor", "https://vendor.example", "1")
-    ledger = SqlLedger(url, db.RunFacts("target"))
-    attempts = ledger.apply([db.Claim(here, key, None, b"x") for key in ("good", "bad")])
+    ledger = SqlLedger(url, RunFacts("target"))
+    attempts = ledger.apply([Claim(here, key, None, b"x") for key in ("good", "bad")])
     assert attempts == [1, 1]
     message = {"type": "RECORD", "stream": "calls", "record": {}}
     letter = DeadLetter(SourceRecord({"stream": "calls"}, message), Rejected("no"), 1)
@@ -195,22 +197,20 @@ def test_what_is_known_is_written_down_beside_a_call_that_could_not_be(tmp_path)
         letters = DeadLetters(str(in_the_way), "1", "target", {})
         async with GroupCommit(ledger, letters, ThreadWorker("ledger")) as commit:
             return await asyncio.gather(
-                commit.ask(db.Note(here, "good", 1, db.ACCEPTED)),
-                commit.ask(db.Note(here, "bad", 1, db.REJECTED), letter),
+                commit.ask(Note(here, "good", 1, db.ACCEPTED)),
+                commit.ask(Note(here, "bad", 1, db.REJECTED), letter),
                 return_exceptions=True,
             )
 
     good, bad = asyncio.run(settle())
     assert good is True
     assert isinstance(bad, PluginError)
-    rows = [
-        found.row.state for found in ledger.apply([db.Lookup(here, k) for k in ("good", "bad")])
-    ]
+    rows = [found.row.state for found in ledger.apply([Lookup(here, k) for k in ("good", "bad")])]
     assert rows == [db.ACCEPTED, db.SENDING]
     ledger.close()
 
-    later = SqlLedger(url, db.RunFacts("target"))
-    (found,) = later.apply([db.Lookup(here, "bad")])
+    later = SqlLedger(url, RunFacts("target"))
+    (found,) = later.apply([Lookup(here, "bad")])
     assert found.row.state == db.UNKNOWN
     later.close()
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from ledgers import InMemory
 from virtual import Crash, VirtualLoop, bury, run
 
-from singer_calls.deliver.dead_letters import SourceRecord
 from singer_calls.deliver.delivery import Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, Place
-from singer_calls.deliver.entries import DELIVERED, UNKNOWN, RunFacts
+from singer_calls.deliver.entries import DELIVERED, UNKNOWN
 from singer_calls.deliver.identity import Identity, mark
 from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.judgement import Policy
+from singer_calls.deliver.ledger import RunFacts
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
@@ -34,6 +34,7 @@ from singer_calls.deliver.outcome import (
 )
 from singer_calls.deliver.run import DeliveryRun, RunOptions
 from singer_calls.deliver.sender import SenderOptions
+from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.deliver.summary import Summary
 from singer_calls.deliver.watermark import Watermark
 from singer_calls.http.retry import RetryPolicy

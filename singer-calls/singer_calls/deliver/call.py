@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from singer_calls.deliver.dead_letters import SourceRecord
     from singer_calls.deliver.delivery import Delivery
     from singer_calls.deliver.destination import Place
     from singer_calls.deliver.identity import Account
     from singer_calls.deliver.knowledge import Knowledge
     from singer_calls.deliver.outcome import Outcome
+    from singer_calls.deliver.source_record import SourceRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,9 @@ licence to send that call once more, if the ledger still says that outcome of th
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,80 +31,19 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from singer_calls.deliver.dead_letters_bucket import Bucket, is_bucket, new_name
-from singer_calls.deliver.dead_letters_files import files_at
-from singer_calls.deliver.entries import HELD, REJECTED, UNKNOWN
-from singer_calls.deliver.identity import Account
-from singer_calls.deliver.messages import decode, encode
+from singer_calls.deliver.entries import HELD, REJECTED
+from singer_calls.deliver.messages import encode
 from singer_calls.deliver.outcome import Outcome, Rejected, Unknown
+from singer_calls.deliver.source_record import MARK, SourceRecord
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-MARK = "set_aside"
+    from singer_calls.deliver.identity import Account
+
+
 WORDS_LIMIT_CHARS = 2048  # of the vendor's own words
-_RULE = 1  # how contents are hashed
-
-# The first form wrote its mark into the record, and declared it in SCHEMA, word for word:
-_OLD_MARK = "rejected"
-_OLD_SAYS = "Why this call was set aside; removed again when the file is replayed."
-
-
-@dataclass(frozen=True, slots=True)
-class Licence:
-    """What a replayed file says of a call.
-
-    Attributes:
-        outcome: The one that the file was written for, as the ledger has it: ``rejected`` or
-            ``unknown``.
-        account: Where the call was sent, None when it never became a delivery.
-        key: Its key there.
-        attempt: The attempt that ended so, 0 when there was none.
-    """
-
-    outcome: str
-    account: Account | None = None
-    key: str = ""
-    attempt: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """A record as the tap sent it, and the SCHEMA message it belongs to.
-
-    Attributes:
-        schema: The tap's SCHEMA message.
-        message: The tap's RECORD message, without our mark.
-        line: The RECORD message as it came, when its bytes are at hand.
-        licence: What a file of ours says of it, None for a record of a tap.
-    """
-
-    schema: Mapping[str, Any]
-    message: Mapping[str, Any]
-    line: bytes = field(default=b"", repr=False)
-    licence: Licence | None = None
-
-    @property
-    def name(self) -> str:
-        """Which record it is: its stream and a hash of its key properties, else of its content."""
-        record = self.message["record"]
-        properties: Sequence[str] = self.schema.get("key_properties") or ()
-        values = [record.get(name) for name in properties]
-        told = values if values and None not in values else _content(record)
-        return f"{self.message['stream'][:100]}/{_hash(told).hex()}"
-
-    def fingerprint(self, outcome: Outcome) -> bytes:
-        """Of its content and of why it is refused, 16 bytes, the rule's number first."""
-        why = [outcome.reason, getattr(outcome, "field", None)]
-        return bytes([_RULE]) + _hash([_content(self.message["record"]), why])
-
-
-def _content(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted((name, value) for name, value in record.items() if not name.startswith("_sdc_"))
-
-
-def _hash(value: object) -> bytes:
-    return hashlib.blake2b(encode(value).encode(), digest_size=15).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,98 +286,3 @@ class DeadLetters:
         """Close what is open."""
         self.rejected.close()
         self.held.close()
-
-
-def read_mark(message: dict[str, Any], target: str) -> Licence | None:
-    """Take our mark out of a RECORD message.
-
-    Args:
-        message: The message, changed in place.
-        target: The plugin that reads it.
-
-    Returns:
-        The licence, None when the message has no mark of ours.
-
-    Raises:
-        PluginError: The file was written by another target.
-    """
-    mark = message.get(MARK)
-    if not isinstance(mark, dict):
-        return None
-    del message[MARK]
-    if mark.get("target") != target:
-        raise PluginError(
-            f"This file of rejected calls was not written by {target}: replay it with the target "
-            "that its lines name."
-        )
-    account = mark.get("account")
-    return Licence(
-        outcome={HELD: UNKNOWN}.get(said := str(mark.get("outcome")), said),
-        account=Account(
-            vendor=str(account.get("vendor")),
-            origin=str(account.get("origin")),
-            campaign=str(account.get("campaign")),
-        )
-        if isinstance(account, dict)
-        else None,
-        key=str(mark.get("key") or ""),
-        attempt=int(mark.get("attempt") or 0),
-    )
-
-
-def read_old_schema(message: dict[str, Any]) -> bool:
-    """Take the first form's mark out of a SCHEMA message.
-
-    Returns:
-        True when it was there: the stream is of a file that the first form wrote.
-    """
-    properties = message.get("schema", {}).get("properties")
-    declared = properties.get(_OLD_MARK) if isinstance(properties, dict) else None
-    ours = isinstance(declared, dict) and declared.get("description") == _OLD_SAYS
-    if ours:
-        message["schema"] = {
-            **message["schema"],
-            "properties": {n: value for n, value in properties.items() if n != _OLD_MARK},
-        }
-    return ours
-
-
-def read_old_record(message: dict[str, Any]) -> Licence | None:
-    """Take the first form's mark out of a RECORD message of such a stream.
-
-    Raises:
-        PluginError: The call's outcome is unknown, and the file does not say of which attempt.
-    """
-    record = message["record"]
-    mark = record.pop(_OLD_MARK, None)
-    if not isinstance(mark, dict):
-        return None
-    if mark.get("outcome") != "rejected":
-        raise PluginError(
-            "This file is of held calls and was written by release 0.1, which did "
-            "not note the attempt: see at the vendor what became of each call, then say so with "
-            "call-ledger resolve; what is released is sent when the tap gives it again."
-        )
-    return Licence("rejected")
-
-
-def signs_of_earlier_runs(place: str, target: str, origin: str) -> str:
-    """What shows that this target delivered to this vendor before; "" when nothing does.
-
-    Args:
-        place: ``rejected_path``.
-        target: The plugin's name.
-        origin: The vendor's, see ``identity.origin_of``.
-
-    Raises:
-        PluginError: It is a bucket, and can't be read.
-    """
-    files = files_at(place)
-    for name in files.names():
-        with contextlib.suppress(OSError, ValueError), files.open(name) as lines:
-            for line in lines:
-                mark = decode(line).get(MARK) or {}
-                account = mark.get("account") or {}
-                if mark.get("target") == target and account.get("origin") == origin:
-                    return f"{name} is of a run that delivered to {origin}"
-    return ""

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from singer_calls.deliver.entries import Hold, Note, Refuse
+from singer_calls.deliver.ledger import Hold, Note, Refuse
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters
-    from singer_calls.deliver.entries import Ledger, Request
+    from singer_calls.deliver.ledger import Ledger, Request
 
 _T = TypeVar("_T")
 

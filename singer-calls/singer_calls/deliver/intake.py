@@ -12,10 +12,10 @@ from singer_calls.deliver.outcome import InvalidCallError, NotYetError, Outcome,
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from singer_calls.deliver.dead_letters import SourceRecord
     from singer_calls.deliver.delivery import Delivery
     from singer_calls.deliver.destination import Destination, Place
     from singer_calls.deliver.knowledge import Knowledge
+    from singer_calls.deliver.source_record import SourceRecord
     from singer_calls.deliver.watermark import Watermark
 
 

@@ -14,20 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from singer_calls.deliver.delivery import is_changed
-from singer_calls.deliver.entries import (
-    CAMPAIGN,
-    CLOSED,
-    DELIVERED,
-    PERSON,
-    REJECTED,
-    UNKNOWN,
-)
+from singer_calls.deliver.entries import CAMPAIGN, CLOSED, DELIVERED, PERSON, REJECTED, UNKNOWN
 from singer_calls.deliver.outcome import AlreadyDelivered, Outcome, Rejected, Unknown
 
 if TYPE_CHECKING:
-    from singer_calls.deliver.dead_letters import Licence
     from singer_calls.deliver.delivery import Delivery
     from singer_calls.deliver.entries import Found, Row
+    from singer_calls.deliver.source_record import Licence
 
 ANOTHER_CALL = "another call has this id: map what differs from call to call"
 UNANSWERED = "an earlier attempt may have reached the vendor"

@@ -15,6 +15,7 @@ from typing_extensions import override
 from singer_calls.deliver import entries as db
 from singer_calls.deliver.delivery import Delivery
 from singer_calls.deliver.knowledge import judge_latest, told_of
+from singer_calls.deliver.ledger import Claim, Lookup, Seen
 from singer_calls.deliver.outcome import (
     Accepted,
     AlreadyDelivered,
@@ -133,11 +134,11 @@ class LatestSender(Sender):
         known, where = call.knowledge, call.delivery or call.place
         assert known is not None  # noqa: S101 - see ``tell``
         assert where is not None  # noqa: S101 - a call without a place is not delivered
-        found = await self._find(db.Lookup(known.account, known.key))
+        found = await self._find(Lookup(known.account, known.key))
         if isinstance(found, Outcome):
             return found
         row = found.row
-        own = (await self._commit.ask(db.Lookup(where.account, where.key))).row
+        own = (await self._commit.ask(Lookup(where.account, where.key))).row
         judged = judge_latest(known, call.read, (own, row), self._clocks[1]())
         if isinstance(judged, db.Told):
             self.taken += 1
@@ -164,7 +165,7 @@ class LatestSender(Sender):
             if refused.earlier:
                 return refused
             return await self._unsent.refused_unasked(call, delivery, row, refused, db.LATEST)
-        claim = db.Claim(
+        claim = Claim(
             known.account,
             known.key,
             row,
@@ -179,7 +180,7 @@ class LatestSender(Sender):
     async def _see(self, account: Account, call: Call, told: db.Told | None = None) -> None:
         known = call.knowledge
         assert known is not None  # noqa: S101 - see ``tell``
-        await self._commit.ask(db.Seen(account, known.key, call.read, told))
+        await self._commit.ask(Seen(account, known.key, call.read, told))
 
     @override
     async def _understand(self, outcome: Outcome, ready: Ready) -> Outcome:

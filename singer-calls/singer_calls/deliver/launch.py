@@ -9,11 +9,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from singer_calls.deliver.dead_letters import DeadLetters, signs_of_earlier_runs
-from singer_calls.deliver.entries import PROGRESS, RunFacts
+from singer_calls.deliver.dead_letters import DeadLetters
+from singer_calls.deliver.entries import PROGRESS
 from singer_calls.deliver.group_commit import ThreadWorker
 from singer_calls.deliver.judgement import Policy
 from singer_calls.deliver.lease import boot_seconds
+from singer_calls.deliver.ledger import RunFacts
+from singer_calls.deliver.replay import signs_of_earlier_runs
 from singer_calls.deliver.run import DeliveryRun, RunOptions
 from singer_calls.deliver.run_thread import RunThread
 from singer_calls.deliver.sender import SenderOptions
@@ -27,7 +29,7 @@ from singer_calls.text import many
 
 if TYPE_CHECKING:
     from singer_calls.deliver.call import Call
-    from singer_calls.deliver.entries import Ledger, LedgerSummary
+    from singer_calls.deliver.ledger import Ledger, LedgerSummary
     from singer_calls.deliver.target import CallTarget
 
 

@@ -6,14 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from singer_calls.deliver.entries import RunEndedError
+from singer_calls.deliver.ledger import RunEndedError
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from singer_calls.deliver.entries import Ledger
     from singer_calls.deliver.group_commit import Worker
+    from singer_calls.deliver.ledger import Ledger
 
 _BEATS_PER_EXPIRY = 6  # in the time after which another run may end this one
 

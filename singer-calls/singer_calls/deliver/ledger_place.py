@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from singer_calls.deliver.entries import LedgerError
+from singer_calls.deliver.ledger import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

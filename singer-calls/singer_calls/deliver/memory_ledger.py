@@ -17,23 +17,25 @@ from typing_extensions import override
 
 from singer_calls.deliver.entries import (
     CLOSED,
-    COUNT_LIMIT_CALLS,
     DELIVERED,
     PERSON,
     REJECTED,
     SENDING,
     WAITS,
+    Found,
+    Row,
+    iso,
+    records_of,
+)
+from singer_calls.deliver.ledger import (
+    COUNT_LIMIT_CALLS,
     Asked,
     Claim,
-    Found,
     LedgerSummary,
     Lookup,
     Request,
-    Row,
     RunEndedError,
     RunFacts,
-    iso,
-    records_of,
 )
 from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.transitions import (

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from singer_calls.deliver.call import Call
     from singer_calls.deliver.dead_letters import DeadLetters
     from singer_calls.deliver.destination import Destination
-    from singer_calls.deliver.entries import Ledger
     from singer_calls.deliver.group_commit import Worker
+    from singer_calls.deliver.ledger import Ledger
     from singer_calls.deliver.sender import SenderOptions
     from singer_calls.deliver.summary import Summary
     from singer_calls.deliver.transport import Transport

@@ -22,6 +22,7 @@ from singer_calls.deliver.judgement import (
     Policy,
     judge,
 )
+from singer_calls.deliver.ledger import FORGOTTEN, Asked, Claim, Lookup, Note, RunEndedError
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
@@ -116,7 +117,7 @@ class Ready:
     """
 
     delivery: Delivery
-    claim: db.Claim
+    claim: Claim
     since: int = 0
 
     @property
@@ -211,9 +212,7 @@ class Sender:
         """How the call is to be claimed, or what becomes of it without a claim."""
         delivery = call.delivery
         assert delivery is not None  # noqa: S101 - see ``deliver``
-        lookup = db.Lookup(
-            delivery.account, delivery.key, delivery.identity, self._options.same_key
-        )
+        lookup = Lookup(delivery.account, delivery.key, delivery.identity, self._options.same_key)
         found = await self._find(lookup)
         if isinstance(found, Outcome):
             return found
@@ -228,9 +227,9 @@ class Sender:
             return await self._unsent.refused_unasked(call, delivery, row, refused)
         return await self._unsent.judged(call, delivery, row, outcome)
 
-    def _claim(self, call: Call, delivery: Delivery, row: Row | None) -> db.Claim:
+    def _claim(self, call: Call, delivery: Delivery, row: Row | None) -> Claim:
         known = call.knowledge
-        return db.Claim(
+        return Claim(
             delivery.account,
             delivery.key,
             row,
@@ -240,7 +239,7 @@ class Sender:
             source_read=call.read if known else None,
         )
 
-    async def _find(self, lookup: db.Lookup) -> db.Found | Pending:
+    async def _find(self, lookup: Lookup) -> db.Found | Pending:
         """What the ledger knows, once no other run is sending it."""
         found: db.Found = await self._commit.ask(lookup)
         if found.row is not None and found.row.state == db.SENDING:
@@ -249,7 +248,7 @@ class Sender:
             return Pending(f"{self._commit.who(found.row.run)} is sending this call, without end")
         return found
 
-    async def _wait_for_other(self, lookup: db.Lookup, found: db.Found) -> db.Found:
+    async def _wait_for_other(self, lookup: Lookup, found: db.Found) -> db.Found:
         """Another run is sending the call, alive or not: wait for what it becomes, not for ever."""
         shortest, longest = _POLL_SECONDS
         pause = shortest
@@ -281,7 +280,7 @@ class Sender:
         attempt: int = await self._commit.ask(ready.claim)
         if attempt == 0:
             return None  # another run was faster
-        if attempt == db.FORGOTTEN:
+        if attempt == FORGOTTEN:
             return await self._unsent.remember(call, Rejected(PRUNED))
         number = self._memory.begin()
         outcome = await self._transport.post(delivery, self._classify)
@@ -317,7 +316,7 @@ class Sender:
     async def _vouch(self, outcome: Duplicate, delivery: Delivery, row: Row | None) -> Outcome:
         """The vendor says that it had the call: is it ours?"""
         asked: list[Row] = [
-            *(await self._commit.ask(db.Asked(delivery.account, delivery.key))),
+            *(await self._commit.ask(Asked(delivery.account, delivery.key))),
             *([row] if row is not None else []),
         ]
         asked = [one for one in asked if one.attempt]
@@ -352,7 +351,7 @@ class Sender:
         letter = None
         if final and isinstance(outcome, Rejected | Unknown) and not _is_old(outcome):
             letter = DeadLetter(call.source, outcome, attempt, delivery.account, delivery.key)
-        note = db.Note(
+        note = Note(
             delivery.account,
             delivery.key,
             attempt,
@@ -364,7 +363,7 @@ class Sender:
             remedy=_remedy(outcome),
         )
         if not await self._commit.ask(note, letter):
-            raise db.RunEndedError  # another run ended ours and made this call its own
+            raise RunEndedError  # another run ended ours and made this call its own
 
     def _doubt(self, number: int) -> None:
         """An unknown outcome under ``hold``: on with one call at a time, and not for long."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import LedgerError
+from singer_calls.deliver.ledger import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

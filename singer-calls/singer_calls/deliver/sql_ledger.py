@@ -15,21 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import (
+from singer_calls.deliver.entries import DELIVERED, WAITS, Found, Row, iso, records_of
+from singer_calls.deliver.ledger import (
     COUNT_LIMIT_CALLS,
-    DELIVERED,
-    WAITS,
     Asked,
     Claim,
-    Found,
     LedgerSummary,
     Lookup,
     Request,
-    Row,
     RunEndedError,
     RunFacts,
-    iso,
-    records_of,
 )
 from singer_calls.deliver.sql_calls import Calls
 from singer_calls.deliver.sql_database import Database

@@ -23,9 +23,9 @@ from singer_calls.deliver.entries import (
     UNKNOWN,
     UNMARKED,
     WAITING,
-    LedgerError,
 )
 from singer_calls.deliver.identity import Account, origin_of
+from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.sql_store import limit_waits
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, RUNS, VERSION, create
 from singer_calls.deliver.transitions import LEFT

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import HELD, REJECTED, UNKNOWN, LedgerError, iso
+from singer_calls.deliver.entries import HELD, REJECTED, UNKNOWN, iso
+from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_store import format_of, open_engine, place_of, reading
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, FORMAT, RUNS, STANDING

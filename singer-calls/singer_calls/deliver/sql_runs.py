@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import PROGRESS, SENDING, RunFacts, iso
+from singer_calls.deliver.entries import PROGRESS, SENDING, iso
 from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_database import Database, now
 from singer_calls.deliver.sql_tables import CALLS, RUNS, STANDING
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from singer_calls.deliver.ledger import RunFacts
     from singer_calls.deliver.sql_calls import Calls
 
 _LOST = "lost"  # how a run ended that another one ended

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import LedgerError
+from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.sql_errors import DAMAGED, HINTS, code_of
 from singer_calls.deliver.sql_tables import ADDED, CALLS, FORMAT, VERSION, create
 

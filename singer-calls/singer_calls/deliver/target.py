@@ -18,17 +18,13 @@ from singer_sdk.helpers.capabilities import TargetCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
-from singer_calls.deliver.dead_letters import (
-    SourceRecord,
-    read_mark,
-    read_old_record,
-    read_old_schema,
-)
 from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.ledger_place import anchored
 from singer_calls.deliver.messages import decode_exactly, encode
 from singer_calls.deliver.outcome import InvalidCallError, Rejected
 from singer_calls.deliver.reader import CallReader, InputError
+from singer_calls.deliver.replay import read_mark, read_old_record, read_old_schema
+from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.deliver.summary import CallMetric, Summary
 from singer_calls.deliver.validation import SourceValidator
 from singer_calls.deliver.warn_once import WarnOnce

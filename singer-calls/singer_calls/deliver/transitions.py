@@ -14,12 +14,16 @@ from singer_calls.deliver.entries import (
     CLOSED,
     DELIVERED,
     DUPLICATE,
-    FORGOTTEN,
     LATEST,
     ONCE,
     REJECTED,
     SENDING,
     UNKNOWN,
+    Row,
+    records_of,
+)
+from singer_calls.deliver.ledger import (
+    FORGOTTEN,
     Adopt,
     Asked,
     Claim,
@@ -28,9 +32,7 @@ from singer_calls.deliver.entries import (
     Note,
     Refuse,
     Request,
-    Row,
     Seen,
-    records_of,
 )
 
 if TYPE_CHECKING:

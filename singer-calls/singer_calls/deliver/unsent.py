@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from singer_calls.deliver import entries as db
 from singer_calls.deliver.dead_letters import DeadLetter
 from singer_calls.deliver.judgement import ANOTHER_CALL, UNANSWERED, Twin
+from singer_calls.deliver.ledger import Adopt, Hold, Lookup, Refuse
 from singer_calls.deliver.outcome import AlreadyDelivered, Outcome, Pending, Rejected, Unknown
 from singer_calls.deliver.tasks import Turns
 from singer_calls.errors import PluginError
@@ -67,7 +68,7 @@ class Unsent:
         """A record that our own check refused; its call may be known all the same."""
         place = call.place
         if place is not None:
-            found = await self._commit.ask(db.Lookup(place.account, place.key))
+            found = await self._commit.ask(Lookup(place.account, place.key))
             known = _known(found.row, place)
             if isinstance(known, Unknown) and not known.earlier:
                 await self._committed.finish(self._hold(call, found.row, known))
@@ -86,7 +87,7 @@ class Unsent:
         account = db.records_of(self._target)
         name = call.source.name
         async with self._turns.turn(account, name):
-            row = (await self._commit.ask(db.Lookup(account, name))).row
+            row = (await self._commit.ask(Lookup(account, name))).row
             print_ = call.source.fingerprint(outcome)
             if row is not None and call.source.licence is None and not row.released:
                 same = print_ in row.refused
@@ -95,7 +96,7 @@ class Unsent:
                 if same and row.state != db.CLOSED and isinstance(outcome, Rejected | Unknown):
                     return replace(outcome, earlier=True)
             held = isinstance(outcome, Unknown)
-            refuse = db.Refuse(
+            refuse = Refuse(
                 account,
                 name,
                 print_,
@@ -117,14 +118,14 @@ class Unsent:
 
     async def _hold(self, call: Call, row: Row, outcome: Outcome) -> None:
         """File a call that an earlier run left without an outcome."""
-        hold = db.Hold(row.account, row.key, row.attempt, reason=outcome.reason)
+        hold = Hold(row.account, row.key, row.attempt, reason=outcome.reason)
         letter = DeadLetter(call.source, outcome, row.attempt, row.account, row.key)
         await self._commit.ask(hold, letter)
 
     async def as_decided(self, call: Call, outcome: Outcome | None) -> Outcome | None:
         """What a person said of a record that never became a delivery, and does so only now."""
         account = db.records_of(self._target)
-        record = (await self._commit.ask(db.Lookup(account, call.source.name))).row
+        record = (await self._commit.ask(Lookup(account, call.source.name))).row
         if record is not None and (record.state, record.remedy) == (db.CLOSED, db.PERSON):
             return AlreadyDelivered("closed earlier")
         if isinstance(outcome, Twin) and record is not None and record.released:
@@ -142,7 +143,7 @@ class Unsent:
         if row is not None and isinstance(outcome, Unknown) and not outcome.earlier:
             await self._committed.finish(self._hold(call, row, outcome))
         if row is not None and row.unmarked:
-            await self._commit.ask(db.Adopt(delivery.account, delivery.key, delivery.identity))
+            await self._commit.ask(Adopt(delivery.account, delivery.key, delivery.identity))
         return outcome
 
     async def _twin(self, call: Call, outcome: Twin) -> Outcome:
@@ -169,7 +170,7 @@ class Unsent:
         """The vendor would refuse it, as it refused its campaign a moment ago."""
         if row is not None and delivery.fingerprint in row.refused and not call.source.licence:
             return replace(refused, earlier=True)
-        note = db.Refuse(
+        note = Refuse(
             delivery.account,
             delivery.key,
             delivery.fingerprint,

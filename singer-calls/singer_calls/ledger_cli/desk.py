@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import (
-    LedgerError,
-    Row,
-)
 from singer_calls.deliver.identity import Account
+from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_calls import Calls
 from singer_calls.deliver.sql_database import Database, now
@@ -46,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
+
+    from singer_calls.deliver.entries import Row
 
 _TIMEOUT_SECONDS = 10.0  # for which an outage is sat out
 _LOST = "lost"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.dead_letters import MARK, SourceRecord
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.messages import decode
+from singer_calls.deliver.source_record import MARK, SourceRecord
 from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RECORD
 

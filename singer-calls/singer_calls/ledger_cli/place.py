@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.dead_letters_bucket import is_bucket
-from singer_calls.deliver.entries import LedgerError
+from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.ledger_place import PROJECT, anchored
 from singer_calls.deliver.messages import decode
 

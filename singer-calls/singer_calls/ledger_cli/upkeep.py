@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import (
-    CLOSED,
-    DELIVERED,
-    PERSON,
-    SENDING,
-    LedgerError,
-    Row,
-    iso,
-)
+from singer_calls.deliver.entries import CLOSED, DELIVERED, PERSON, SENDING, Row, iso
 from singer_calls.deliver.identity import Identity
+from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.sql_database import Database
 from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, RUNS

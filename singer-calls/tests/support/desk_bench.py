@@ -8,18 +8,12 @@ import json
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters, SourceRecord
-from singer_calls.deliver.entries import (
-    REJECTED,
-    UNKNOWN,
-    Claim,
-    Lookup,
-    Note,
-    RunFacts,
-    records_of,
-)
+from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters
+from singer_calls.deliver.entries import REJECTED, UNKNOWN, records_of
 from singer_calls.deliver.identity import Account
+from singer_calls.deliver.ledger import Claim, Lookup, Note, RunFacts
 from singer_calls.deliver.outcome import Rejected, Unknown
+from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.ledger_cli.main import cli
 
