@@ -159,13 +159,14 @@ class LiveDelivery:
         target, config = self._target, self._target.config
         assert self._ledger is not None  # noqa: S101 - see ``_running``
         destination = target.destination
+        agent = {"User-Agent": target.user_agent}
         return DeliveryRun(
             options,
             destination=destination,
             ledger=self._ledger,
             letters=self._letters,
             make_transport=lambda may_send: Transport(
-                headers=lambda: {"User-Agent": target.user_agent, **destination.headers()},
+                headers=lambda: {**agent, **destination.headers()},
                 sign=destination.sign,
                 url=config["api_url"],
                 timeout=config["request_timeout"],
