@@ -70,7 +70,7 @@ lint: $(READY)
 types: $(READY)
 	@echo "types: mypy"
 	@$(BIN)/mypy $(MODULES:%=-p %)
-	@$(BIN)/mypy scripts orchestrate/airflow/dags/pipeline.py
+	@$(BIN)/mypy scripts orchestrate/airflow/dags/pipeline.py orchestrate/airflow/dags/verdict.py
 	@cd benchmarks && ../$(BIN)/mypy bench.py
 
 workflows: $(READY)

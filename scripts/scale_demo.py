@@ -3,8 +3,8 @@
 Airflow with PostgreSQL runs here, and so does every "machine": an Edge worker with a folder, an
 environment and a home of its own (machines.py). The vendors answer slowly, as vendors do; that is
 what more machines are for. In the last round a machine is killed while it delivers, and PostgreSQL
-is restarted. At the end the vendors' books are compared with the sources, call by call. All of it
-is in .scale/, made anew at each start.
+is restarted. At the end the vendors' books are compared with the sources, call by call. Calls set
+aside are in a bucket that all machines share. All of it is in .scale/, made anew at each start.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import checkout
 import machines
 import reconcile
+from programs import wait_for
 
 from call_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WEEKS = 3
 CALLS = 180
 LATENCY_MS = 800
 IN_FLIGHT = 2  # calls that one delivery sends at once: what limits it is the vendor
@@ -42,6 +42,32 @@ def sunday() -> datetime:
     """The last one that began a day ago or more: weeks begin on Sundays, as cron has it."""
     day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(1)
     return day - timedelta((day.weekday() + 1) % 7)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is read.
+
+    Attributes:
+        end: Exclusive.
+        days: Before it.
+        partition: The span of one, as a cron preset.
+    """
+
+    end: datetime
+    days: int
+    partition: str
+
+    @classmethod
+    def weeks(cls) -> Past:
+        """Three, each a partition."""
+        return cls(sunday(), 21, "@weekly")
+
+    @classmethod
+    def year(cls) -> Past:
+        """Twelve months, each a partition."""
+        end = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return cls(end, (end - end.replace(year=end.year - 1)).days, "@monthly")
 
 
 @dataclass(frozen=True)
@@ -137,14 +163,14 @@ def fail(engine: machines.Engine, sandbox: Sandbox) -> None:
     def sent() -> int:
         return sum(len(sandbox.books(delivery.destination)) for delivery in DELIVERIES)
 
-    machines.wait_for("some calls", lambda: sent() >= CALLS // 6)
-    name = machines.wait_for(
+    wait_for("some calls", lambda: sent() >= CALLS // 6)
+    name = wait_for(
         "a delivery to impact.com", lambda: next(engine.delivering("target-impact-calls"), None)
     )
     engine.remove(name)
     say(f"machine {name} is killed while it delivers to impact.com")
     at = sent()
-    machines.wait_for("more calls", lambda: sent() >= at + 10)
+    wait_for("more calls", lambda: sent() >= at + 10)
     engine.postgres.away(2)
     say("PostgreSQL was away for two seconds: the engine's database and the ledger")
 
@@ -157,7 +183,7 @@ def say(text: str) -> None:
     print(f"{time.monotonic() - _BEGAN:5.0f} s  {text}", flush=True)
 
 
-def run(engine: machines.Engine, sandbox: Sandbox, one: Round, end: datetime) -> None:
+def run(engine: machines.Engine, sandbox: Sandbox, one: Round, past: Past) -> None:
     """Read and deliver the whole past, from nothing."""
     sandbox.reset()
     for delivery in DELIVERIES:
@@ -166,10 +192,10 @@ def run(engine: machines.Engine, sandbox: Sandbox, one: Round, end: datetime) ->
     for name in NAMES[: one.workers]:
         if name not in engine.machines:
             engine.add(name)
-    first, last = end - timedelta(weeks=WEEKS), end - timedelta(days=1)
+    first, last = past.end - timedelta(past.days), past.end - timedelta(1)
     for delivery in DELIVERIES:
         engine.backfill(delivery.job, f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}")
-    say(f"{one.title}: {WEEKS * len(DELIVERIES)} partitions are asked for")
+    say(f"{one.title}: {past.days} days of {len(DELIVERIES)} sources are asked for")
     if one.failing:
         one.failing(engine, sandbox)
     one.tasks = engine.ended()
@@ -194,7 +220,8 @@ def told(one: Round, folder: Path) -> bool:
         # Invoca tells calls apart: what may have arrived is sent again. impact.com does not.
         right = right and (vendor == "impact" or not held)
     if any(one.books.held.values()):
-        print(f"They are in {folder}/rejected, for a person to decide; their partition is red.")
+        print(f"They are in the bucket ({folder}/rejected), for a person to decide; their", end=" ")
+        print("partition is red.")
     return right
 
 
@@ -202,28 +229,34 @@ def main() -> None:
     """Run the demo; exit 1 when a call is lost or doubled."""
     parser = argparse.ArgumentParser(description="A past over several machines, on this one.")
     parser.add_argument("--folder", type=Path, default=checkout.ROOT / ".scale")
-    folder = parser.parse_args().folder.resolve()
+    parser.add_argument(
+        "--year", action="store_true", help="the last round alone, over a year by months"
+    )
+    asked = parser.parse_args()
+    folder = asked.folder.resolve()
     if not machines.AIRFLOW.exists():
         sys.exit("Airflow is not installed: run `make scale-demo`, or `make airflow` first.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    end = sunday()
+    past = Past.year() if asked.year else Past.weeks()
     rounds = [
         Round(1, "1"),
         Round(2, "2"),
         Round(3, "3"),
         Round(3, "3, one killed, PostgreSQL restarted", fail),
-    ]
-    with Sandbox(calls=CALLS, days=7 * WEEKS, now=int(end.timestamp())) as sandbox:
+    ][-1 if asked.year else 0 :]
+    with Sandbox(calls=CALLS, days=past.days, now=int(past.end.timestamp())) as sandbox:
         say("Airflow and PostgreSQL start, the plugins are installed")
         settings = {
             "TARGET_IMPACT_CALLS__IOVOX_MAX_IN_FLIGHT": str(IN_FLIGHT),
             "TARGET_INVOCA_CALLS__INVOX_MAX_IN_FLIGHT": str(IN_FLIGHT),
         }
-        with machines.Engine(folder, sandbox.url, settings=settings) as engine:
+        with machines.Engine(
+            folder, sandbox.url, partition=past.partition, settings=settings
+        ) as engine:
             for one in rounds:
-                run(engine, sandbox, one, end)
+                run(engine, sandbox, one, past)
     print("", HEADER, *(one.row() for one in rounds), "", sep="\n")
     right = told(rounds[-1], folder)
     if any(one.books is None or one.books.lost or one.books.doubled for one in rounds) or not right:

@@ -16,7 +16,8 @@ AIRFLOW = ROOT / "orchestrate" / "airflow"
 sys.path.append(str(AIRFLOW / "dags"))
 
 import pipeline  # noqa: E402
-from pipeline import Job, Log, Pools, Verdict, WrongError  # noqa: E402
+from pipeline import Job, Pools, WrongError  # noqa: E402
+from verdict import Log, Verdict  # noqa: E402
 
 IMPACT = Job("a", "@hourly", (("tap-invox--impact", "target-impact-calls--invox"),), {})
 INVOCA = Job("b", "@hourly", (("tap-invox--invoca", "target-invoca-calls--invox"),), {})
@@ -69,6 +70,17 @@ def test_calls_set_aside_are_never_green(name):
     assert f"1 {name}" in said
 
 
+def test_a_task_says_where_the_calls_are_that_were_set_aside():
+    """Also one that failed for another reason; a path may have a space."""
+    places = ["s3://calls/rejected/x-*.singer.jsonl", "/var/my calls/x.held.singer.jsonl"]
+    log = summary(read=9, accepted=7, rejected=1, held=1)
+    log.hear(json.dumps({"level": "warning", "event": f"Rejected calls are in {places[0]}."}))
+    log.hear(json.dumps({"level": "warning", "event": f"Held calls are in {places[1]}: see at"}))
+    for code in (0, 1):
+        said = log.verdict(code, counted=True, again=True)[1]
+        assert f"1 rejected, 1 held, in {' and '.join(places)}." in said
+
+
 @pytest.mark.parametrize(
     ("counts", "code", "again", "verdict"),
     [
@@ -101,12 +113,24 @@ def test_a_target_that_counts_and_ends_without_a_count_is_not_green():
         "The vendor denied permission: ask it for access",
         "Environment variable 'TAP_INVOX_API_KEY' referenced but not set. Make sure it is set.",
         "Extractor 'tap-invox--removed' is not known to Meltano.",
+        "The ledger (ledger_url) needs a database driver: install the extra [postgres]",
+        "ELT could not be completed: Cannot start loader: Executable 'x' could not be found.",
     ],
 )
 def test_what_a_person_must_correct_is_not_tried_again(sentence):
     """The sentence is what the page shows."""
     log = hear(("error", sentence), ("error", "ELT could not be completed: Extractor failed."))
     assert log.verdict(1, counted=True, again=True) == (Verdict.WRONG, sentence)
+
+
+def test_a_machine_whose_meltano_lacks_a_driver_says_what_to_install():
+    """Meltano says what is missing only."""
+    verdict, said = hear(("error", "No module named 'psycopg'")).verdict(
+        1, counted=True, again=True
+    )
+    assert verdict is Verdict.WRONG
+    assert said.startswith("No module named 'psycopg': ")
+    assert "meltano[postgres]" in said
 
 
 def test_what_may_heal_is_tried_again_in_the_plugins_words():

@@ -4,7 +4,7 @@
     <job>.past   no schedule of its own: a backfill makes one run for each span of its past
 
 A task is one run of Meltano. What becomes of it says what became of the calls; README.md, What the
-colours mean. All that needs no engine to be understood is in pipeline.py.
+colours mean. All that needs no engine to be understood is in pipeline.py and verdict.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 sys.path.append(str(Path(__file__).parent))
 
 import pipeline
-from pipeline import Job, Log, Pools, Verdict, WrongError
+from pipeline import Job, Pools, WrongError
+from verdict import Log, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
