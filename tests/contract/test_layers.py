@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import packages
@@ -80,19 +81,66 @@ def test_the_shared_library_names_no_vendor():
     assert named == set()
 
 
-@pytest.mark.parametrize("layer", ["values", "http", "extract", "deliver"])
-def test_the_layers_of_the_shared_library_do_not_import_each_other(layer):
-    """Extract and deliver may use values and http; nothing else crosses."""
-    library = ROOT / "singer-calls" / "singer_calls"
-    allowed = {layer, "values"} | ({"http"} if layer in {"extract", "deliver"} else set())
-    crossing = {
-        (str(file.relative_to(ROOT)), node.module)
-        for file in (library / layer).rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("singer_calls.")
-        if node.module.split(".")[1] in {"values", "http", "extract", "deliver"} - allowed
+# The shared library from below: what a row imports stands in a row before it.
+LAYERS = (
+    {"errors", "progress", "text", "values"},
+    {"environment", "http", "settings"},
+    {"plugin", "recordings"},
+    {"deliver", "extract"},
+    {"ledger_cli"},
+)
+
+
+def modules() -> dict[str, Path]:
+    """Every module of ours, by the name under which it is imported."""
+    return {
+        ".".join(file.relative_to(module.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): file
+        for module in MODULES.values()
+        for file in module.rglob("*.py")
     }
-    assert crossing == set()
+
+
+def arrows() -> dict[str, set[str]]:
+    """Module -> those of ours that it imports, for types only as well."""
+    known = modules()
+    return {
+        name: {
+            module if f"{module}.{one}" not in known else f"{module}.{one}"
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            for module, names in (
+                [(alias.name, [""]) for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [(node.module or "", [alias.name for alias in node.names])]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            for one in names
+            if module in known
+        }
+        - {name}
+        for name, file in known.items()
+    }
+
+
+def test_no_arrow_of_the_shared_library_runs_up():
+    """From the ledger's desk to the values; extract and deliver know nothing of each other."""
+    height = {name: row for row, names in enumerate(LAYERS) for name in names}
+    upwards = {
+        (name, to)
+        for name, targets in arrows().items()
+        for to in targets
+        if name.startswith("singer_calls.") and to.startswith("singer_calls.")
+        for here, there in [(name.split(".")[1], to.split(".")[1])]
+        if here != there and height[here] <= height[there]
+    }
+    assert upwards == set()
+
+
+def test_no_two_modules_import_each_other():
+    """Not even around a corner, or for types only: each can be read before those that use it."""
+    TopologicalSorter(arrows()).prepare()
 
 
 def test_the_shared_words_of_http_know_no_library_of_http():

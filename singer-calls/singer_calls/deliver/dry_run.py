@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.call import Call
     from singer_calls.deliver.delivery import Delivery
     from singer_calls.deliver.destination import Destination
-    from singer_calls.deliver.target import CallTarget
+    from singer_calls.deliver.launch import Host
 
 _EXAMPLES_SHOWN = 3
 _ROWS_SHOWN = 20  # of the table of partners
@@ -35,7 +35,7 @@ class DryDelivery:
 
     emits_state = False
 
-    def __init__(self, target: CallTarget) -> None:
+    def __init__(self, target: Host) -> None:
         self.summary = Summary()
         self._logger = target.logger
         self._percent: int = target.config["max_rejected_percent"]

@@ -7,7 +7,7 @@ import random
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from singer_calls.deliver.dead_letters import DeadLetters
 from singer_calls.deliver.entries import PROGRESS
@@ -28,12 +28,65 @@ from singer_calls.progress import Every, Progress
 from singer_calls.text import many
 
 if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+
     from singer_calls.deliver.call import Call
+    from singer_calls.deliver.destination import Destination
     from singer_calls.deliver.ledger import Ledger, LedgerSummary
-    from singer_calls.deliver.target import CallTarget
+    from singer_calls.deliver.reader import CallReader
+    from singer_calls.deliver.watermark import Watermark
 
 
 _TELL_SECONDS = 2.0  # between two tellings of how far the run is, for the desk
+
+
+class Host(Protocol):
+    """The target, as far as a delivery knows it; see ``CallTarget``."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings."""
+
+    @property
+    def logger(self) -> logging.Logger:
+        """For people."""
+
+    @property
+    def user_agent(self) -> str:
+        """For the vendor."""
+
+    @property
+    def destination(self) -> Destination:
+        """Where calls go."""
+
+    @property
+    def watermark(self) -> Watermark:
+        """Which STATE is true already."""
+
+    @property
+    def message_reader(self) -> CallReader:
+        """Reads the input; it is woken when sending fails."""
+
+    @property
+    def ledger_url(self) -> str:
+        """Absolute."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the tap began with the bookmarks of an earlier run."""
+
+    @property
+    def empty_ledger_is_fatal(self) -> bool:
+        """Whether an empty ledger beside signs of earlier runs ends the run."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a signal has asked for the end."""
 
 
 class LiveDelivery:
@@ -46,7 +99,7 @@ class LiveDelivery:
 
     emits_state = True
 
-    def __init__(self, target: CallTarget) -> None:
+    def __init__(self, target: Host) -> None:
         self._target = target
         self._thread: RunThread | None = None
         self._ledger: Ledger | None = None
