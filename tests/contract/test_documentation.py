@@ -91,6 +91,7 @@ ELSEWHERE = {
 # Why an example is not run at all.
 NOT_RUN = {
     ("README.md", "mermaid", ""): "a picture",
+    ("CONTRIBUTING.md", "mermaid", ""): "a picture",
     ("singer-calls/README.md", "", ""): "a picture",
     ("tap-invoca-calls/README.md", "console", "uv sync"): "make install and make test are these",
     ("tap-iovox/README.md", "json", "Statement"): "a policy for a cloud's own console",
