@@ -88,6 +88,16 @@ def test_no_list_of_the_plugins_is_kept_by_hand():
         assert not all(plugin.encode() in text for plugin in packages.plugins()), file
 
 
+def test_all_packages_name_the_same_authors_and_the_same_place(known):
+    """On the index they are one project's; and a URL that only some have is a forgotten one."""
+    projects = [
+        tomllib.loads((ROOT / package["folder"] / "pyproject.toml").read_text("utf-8"))["project"]
+        for package in known.values()
+    ]
+    assert all(project["authors"] == projects[0]["authors"] for project in projects)
+    assert len({project.get("urls", {}).get("Repository") for project in projects}) == 1
+
+
 @pytest.mark.parametrize("file", ["singer-calls/singer_calls/errors.py", "uv.lock", "sandbox/x.py"])
 def test_a_change_of_what_all_share_concerns_every_package(known, file):
     """The shared library, the sandbox and the lock can break everything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,21 +28,32 @@ def run(*command, cwd=None):
         [str(part) for part in command],
         cwd=cwd, env=keep, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    """The bin folder of an environment with the wheels and what they ask for."""
+def wheels(tmp_path_factory):
+    """One of each package."""
     folder = tmp_path_factory.mktemp("wheels")
     run(UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", folder / "dist", cwd=ROOT)
     wheels = sorted((folder / "dist").glob("*.whl"))
     assert len(wheels) == len(PLUGINS) + len(["singer-calls", "call-sandbox"])
-    run(UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder / "venv")
-    run(UV, "pip", "install", "--quiet", "--python", folder / "venv", *wheels)
-    run(UV, "pip", "check", "--quiet", "--python", folder / "venv")
-    return folder / "venv" / "bin"
+    return wheels
+
+
+def environment(folder, python, *packages):
+    """The bin folder of a new environment that has these."""
+    run(UV, "venv", "--quiet", "--no-project", "--python", python, folder)
+    run(UV, "pip", "install", "--quiet", "--python", folder, *packages)
+    run(UV, "pip", "check", "--quiet", "--python", folder)
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def empty(wheels, tmp_path_factory):
+    """An environment with the wheels and what they ask for."""
+    return environment(tmp_path_factory.mktemp("empty") / "venv", sys.executable, *wheels)
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -77,3 +89,38 @@ def test_every_package_says_that_it_is_typed_and_licensed(empty):
         if (folder.parent.parent / "pyproject.toml").is_file():
             assert (site / name / "py.typed").is_file(), name
             assert list(site.glob(f"{name}-*.dist-info/licenses/LICENSE")), name
+
+
+# Those of the classes that singer_sdk.testing makes.
+SUITES = "TestStandard or TestOfTheSdk or TestTap or TestSnapshot or TestWatch"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_the_suites_of_the_sdk_pass_with_the_wheels_on_the_newest_python(wheels, tmp_path):
+    """Of those on the PATH, with the newest releases of everything that is asked for."""
+    pythons = json.loads(run(UV, "python", "list", "--only-installed", "--output-format=json"))
+    stable = [one for one in pythons if one["version"].replace(".", "").isdigit()]
+    newest = max(
+        (one for one in stable if one["implementation"] == "cpython"),
+        key=lambda one: [int(part) for part in one["version"].split(".")],
+    )
+    tools = ("singer-sdk[testing]", "pytest", "pytest-timeout", "pyyaml")
+    bin_ = environment(tmp_path / "venv", newest["path"], *wheels, *tools)
+    known = packages.packages(examples=True)
+    tests = [
+        file
+        for plugin in PLUGINS
+        for file in (ROOT / known[plugin]["folder"] / "tests").glob("test_*.py")
+        if "_test_class" in file.read_text("utf-8")
+    ]
+    assert len(tests) == len(PLUGINS)
+    told = run(
+        bin_ / "pytest", "-q", "-W", "default", "--timeout=600", "-p", "no:cacheprovider",
+        "-k", SUITES, f"--rootdir={ROOT}", f"--config-file={ROOT / 'pyproject.toml'}", *tests,
+        cwd=tmp_path,
+    )  # fmt: skip
+    (passed,) = re.findall(r"^(\d+) passed", told, re.MULTILINE)
+    assert int(passed) > len(PLUGINS) * 10
+    where = run(bin_ / "python", "-c", "import singer_calls; print(singer_calls.__file__)")
+    assert "site-packages" in where

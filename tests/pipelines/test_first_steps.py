@@ -89,8 +89,9 @@ def test_a_number_without_a_partner_is_rejected_unless_one_is_named(real, sandbo
     sent = [entry["form"]["MediaId"] for entry in sandbox.journal("impact")]
     assert {*sent} - partners == {"77"}
     assert len(first) < len(sandbox.books("impact")) == len(sent)
-    ledger = ("invoke", "target-impact-calls--invox", "--ledger")
-    assert "accepted" in mine.run("--environment=prod", *ledger)
+    for words in (("", "--ledger"), (":ledger", "status")):
+        invoke = ("invoke", f"target-impact-calls--invox{words[0]}", words[1])
+        assert "accepted" in mine.run("--environment=prod", *invoke)
 
 
 def test_a_dry_run_reads_the_source_and_sends_nothing(real, sandbox):
