@@ -65,7 +65,7 @@ def environments(tmp_path_factory):
         name = package.parent.name
         place = folder / KINDS[name.partition("-")[0]] / name / "venv" / "bin"
         place.mkdir(parents=True)
-        for program in (name, "python"):
+        for program in (name, "call-ledger", "python"):
             (place / program).symlink_to(BIN / program)
     return folder
 
