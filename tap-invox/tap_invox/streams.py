@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,9 +24,9 @@ class _Calls(CallStream):
     schema = CALLS
     primary_keys: ClassVar[list[str]] = ["call_id"]
 
-    @cached_property
-    def _invox(self) -> Invox:
-        return Invox(self.config, self.tap.user_agent, self.drift)
+    @override
+    def prepare(self) -> None:
+        self._invox = Invox(self.config, self.tap.user_agent, self.drift)
 
 
 class CallsByDate(_Calls, WindowedStream):

@@ -6,7 +6,8 @@ A tap is four small modules on these names:
                      at the end. Give ``name``, ``vendor``, ``config_jsonschema``,
                      ``discover_streams``.
     CallStream       base of a stream whose records are typed: the SDK's fast path, ``bookmark``,
-                     ``save_bookmark``, ``dates``, ``prefetch``, ``drift``, ``tap``.
+                     ``save_bookmark``, ``dates``, ``prefetch``, ``drift``, ``tap``; ``prepare``
+                     is called once, to make what its threads share.
     WindowedStream   a CallStream by the moment of the call. Give ``read(window, divisible=...)``;
                      windows, lookback, halving, order, ids, bookmarks and progress are done here.
     Window           ``start`` (None: since ever) and ``end``, aware UTC.

@@ -77,6 +77,9 @@ class CallStream(Stream):
         if self._changing is None:
             yield CallMessage(self.name, record, time_extracted=now)
 
+    def prepare(self) -> None:
+        """Make what the threads of ``prefetch`` share, once and before they begin: the client."""
+
     def prefetch(
         self, work: Callable[[_T], Iterable[Record]], items: Sequence[_T], *, count: int = 1
     ) -> Iterator[Iterable[Record]]:
@@ -91,6 +94,7 @@ class CallStream(Stream):
             items: What to read.
             count: How many are read at once.
         """
+        self.prepare()
         began, done = time.monotonic(), 0
 
         def line() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 class _CallRailStream(CallStream):
     primary_keys: ClassVar[list[str]] = ["id"]
 
-    @cached_property
-    def _callrail(self) -> CallRail:
-        return CallRail(self.config, self.tap.user_agent, self.drift)
+    @override
+    def prepare(self) -> None:
+        self._callrail = CallRail(self.config, self.tap.user_agent, self.drift)
 
 
 class Calls(_CallRailStream, WindowedStream):
