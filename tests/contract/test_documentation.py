@@ -80,6 +80,16 @@ ELSEWHERE = {
     ("README.md", "bash", " --ledger"): "tests/pipelines/test_first_steps.py",
     ("README.md", "bash", " --input"): "tests/pipelines/test_first_steps.py",
     ("docs/scaling.md", "bash", "xargs"): "tests/pipelines/test_workers.py",
+    **{
+        ("docs/new-plugin.md", language, ""): "tests/contract/test_new_plugin.py"
+        for language in ("console", "toml", "python", "json", "yaml")
+    },
+    ("docs/examples/target-webhook/README.md", "json", ""): "tests/contract/test_new_plugin.py",
+    (
+        "docs/examples/target-webhook/README.md",
+        "python",
+        "",
+    ): "docs/examples/target-webhook/tests/conftest.py",
     ("sandbox/README.md", "console", "serve"): "sandbox/tests/test_cli.py",
     ("sandbox/README.md", "python", "ForkServer"): "tests/contract/test_bench.py",
     (
@@ -127,7 +137,7 @@ def ours(*examples):
     return pytest.mark.parametrize("example", examples, ids=lambda example: example.name)
 
 
-INSTALLS = [e for e in EXAMPLES if e.language == "console" and "$ pip install" in e.text]
+INSTALLS = [e for e in EXAMPLES if e.language == "console" and "$ pip install ./" in e.text]
 
 
 @ours(*INSTALLS)

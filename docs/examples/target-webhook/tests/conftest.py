@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -13,6 +12,10 @@ from call_sandbox import Response, Sandbox, Switch, Vendor
 from call_sandbox.testing import ForkServer, Planted, Plugin
 
 SECRET = "webhook-secret-4711"
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+SHOWN: dict = {}
+exec(README.split("```python\n")[1].split("```")[0], SHOWN)  # noqa: S102 - our own
+is_genuine = SHOWN["is_genuine"]
 
 
 class Receiver(Vendor):
@@ -40,9 +43,7 @@ class Receiver(Vendor):
 
     def take(self, request):
         headers = request.headers
-        signed = f"{headers.get('X-Timestamp')}.".encode() + request.body
-        digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
-        if headers.get("X-Signature") != f"sha256={digest}":
+        if "X-Signature" not in headers or not is_genuine(headers, request.body, SECRET):
             return self.refuse(request, 401, "wrong signature")
         if not request.json.get("caller"):
             return self.refuse(request, 422, "a caller is needed")
