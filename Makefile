@@ -7,6 +7,7 @@ PYTHON ?= python3
 PORT   ?= 8321
 BIN    := .venv/bin
 READY  := .venv/.ready
+LOADED := .venv-plugins/.ready
 ENGINE := .venv-airflow/.ready
 # Of every folder with a pyproject.toml; asked for when a rule needs it.
 MODULES = $(shell $(BIN)/python scripts/packages.py modules)
@@ -14,8 +15,9 @@ MODULES = $(shell $(BIN)/python scripts/packages.py modules)
 # A virtual environment of the caller is not this one; no interpreter is downloaded.
 unexport VIRTUAL_ENV
 export UV_PYTHON_DOWNLOADS = never
-# Each test and each run of a pipeline starts several programs.
+# Each test and each run of a pipeline starts several programs, which would compile themselves.
 export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: $(READY) ## make .venv with everything in it
+install: $(READY) $(LOADED) ## make .venv with everything in it, and .venv-plugins: the tests need no network
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -38,6 +40,11 @@ $(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml docs/exam
 	  $(BIN)/uv sync --quiet --frozen --all-packages --all-extras
 	@touch $@
 
+# As Meltano installs them, each in an environment of its own, for the tests of pipelines.
+$(LOADED): $(READY) meltano.yml
+	@$(PYTHON) scripts/aloud.py "installing the plugins in .venv-plugins" $(BIN)/python scripts/install_plugins.py
+	@touch $@
+
 demo: $(READY) ## run the pipelines against the vendors of the sandbox (PORT=8321)
 	@$(BIN)/python scripts/demo.py --port $(PORT)
 
@@ -47,11 +54,11 @@ pictures: $(READY) ## the README's pictures, from the pages that the demo ends w
 pipeline: $(READY) ## a pipeline of your own: make pipeline FROM=invox TO=impact NAME=brand-c
 	@$(BIN)/python scripts/new_pipeline.py '$(FROM)' '$(TO)' '$(NAME)'
 
-test: check $(READY) ## lint, types, all tests but the long ones, coverage
+test: check $(LOADED) ## lint, types, all tests but the long ones, coverage
 	@echo "tests: pytest, on every core; a dot is a test, the ten slowest and what was skipped stand at the end"
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 $(MODULES:%=--cov=%) --cov-report=term
 
-test-long: $(READY) ## the long fault set: random kills, a million records (seeds are printed)
+test-long: $(LOADED) ## the long fault set: random kills, a million records (seeds are printed)
 	$(BIN)/pytest -m long --timeout 3600
 
 bench: $(READY) ## speed beside other programs, under 15 minutes: benchmarks/RESULTS.md
@@ -104,4 +111,4 @@ test-scale: $(ENGINE) ## the tests of many machines (not part of make test)
 	$(BIN)/pytest -m scale --timeout 1200 tests/orchestrate
 
 clean: ## everything that make, meltano and the demo made
-	rm -rf .venv .venv-airflow .meltano .demo .scale orchestrate/airflow/schedules.json .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage*
+	rm -rf .venv .venv-airflow .venv-plugins .meltano .demo .scale orchestrate/airflow/schedules.json .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage*

@@ -28,6 +28,8 @@ def play_all(seeds, ledgers=InMemory):
                 raise AssertionError(f"seed {seed}: {error}") from error
 
 
+# Measuring coverage would take longer than the schedules.
+@pytest.mark.no_cover
 @pytest.mark.parametrize("first", range(0, SCHEDULES, BLOCK))
 def test_no_schedule_breaks_the_promise(first):
     """No call lost or sent again unknowingly, no STATE before its calls, no false accepted."""
@@ -50,6 +52,7 @@ def test_what_was_found_once_stays_found():
     play_all(FOUND)
 
 
+@pytest.mark.no_cover
 @pytest.mark.long
 @LASTING
 def test_no_schedule_of_very_many_breaks_the_promise(say):

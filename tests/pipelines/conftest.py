@@ -6,7 +6,6 @@ plugins with the configuration that Meltano compiles for them.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
 import sys
@@ -22,8 +21,8 @@ from call_sandbox import Sandbox, testing
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+INSTALLED = ROOT / ".venv-plugins"
 DAY = 86400
-KINDS = {"tap": "extractors", "target": "loaders"}
 STARTING = {"run", "el", "invoke"}
 # Stands for a sandbox and a database in what Meltano compiles, until a test has its own.
 SOMEWHERE = "http://127.0.0.1:1"
@@ -45,54 +44,20 @@ def sandbox(tmp_path):
         yield running
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _uncompiled():
-    """What an environment of a few starts never imports is not worth compiling."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("UV_COMPILE_BYTECODE", raising=False)
-        yield
-
-
 @pytest.fixture(scope="session")
 def environments(tmp_path_factory):
-    """Where Meltano finds our plugins: as they are installed already, one folder for each.
+    """Where Meltano finds all plugins: what `make install` had it install, one link for each.
 
-    `meltano install` is tested by the demo. What is here is linked one by one: Meltano empties an
-    environment that it does not know.
+    Beside them Meltano keeps files of runs, which no other worker's Meltano may share.
     """
+    if not (INSTALLED / ".ready").exists():
+        pytest.skip("the plugins are not installed in .venv-plugins: make install")
     folder = tmp_path_factory.mktemp("environments")
-    for package in ROOT.glob("t*-*/pyproject.toml"):
-        name = package.parent.name
-        place = folder / KINDS[name.partition("-")[0]] / name / "venv" / "bin"
-        place.mkdir(parents=True)
-        for program in (name, "call-ledger", "python"):
-            (place / program).symlink_to(BIN / program)
+    for place in INSTALLED.glob("*/*/venv"):
+        link = folder / place.relative_to(INSTALLED)
+        link.parent.mkdir(parents=True)
+        link.symlink_to(place)
     return folder
-
-
-@pytest.fixture(scope="session")
-def loader(environments, tmp_path_factory):
-    """``loader("target-jsonl")``: another one, as Meltano installs it; its command."""
-    # All workers of a session share them.
-    shared = tmp_path_factory.getbasetemp().parent / "loaders"
-    shared.mkdir(exist_ok=True)
-    project = checkout.Project(tmp_path_factory.mktemp("loaders"), SOMEWHERE)
-    project.environment[checkout.PLUGINS_FOLDER] = str(shared)
-
-    def loader(name):
-        command = shared / "loaders" / name / "venv" / "bin" / name
-        with (shared / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not command.exists():
-                done = project.meltano("install", name)
-                if done.returncode:
-                    pytest.skip(f"{name} can't be installed: is there a package index?")
-        link = environments / "loaders" / name
-        if not link.exists():
-            link.symlink_to(shared / "loaders" / name)
-        return command
-
-    return loader
 
 
 @pytest.fixture
@@ -123,7 +88,7 @@ def project(sandbox, environments, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def compiled(environments, loader, tmp_path_factory):
+def compiled(environments, tmp_path_factory):
     """``compiled("tap-iovox--impact", "catalog")``: what Meltano makes of the project's files."""
     folder = tmp_path_factory.mktemp("compiled")
     project = checkout.Project(folder, SOMEWHERE, TARGET_POSTGRES_SQLALCHEMY_URL=DATABASE)
@@ -132,8 +97,6 @@ def compiled(environments, loader, tmp_path_factory):
 
     def compiled(plugin, what="config", **replaced):
         if (plugin, what) not in made:
-            if not (ROOT / plugin.partition("--")[0]).is_dir():
-                loader(plugin.partition("--")[0])
             command = ["meltano", f"--env-file={folder / 'env'}", "invoke", "--no-install"]
             done = subprocess.run(
                 [*command, f"--dump={what}", plugin],
@@ -180,7 +143,7 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(sandbox, compiled, loader, programs, tmp_path):
+def pipeline(sandbox, compiled, programs, tmp_path):
     """``pipeline("iovox-to-impact")``: the job's plugins, as Meltano would configure them."""
     with ExitStack() as stack:
 
@@ -198,7 +161,8 @@ def pipeline(sandbox, compiled, loader, programs, tmp_path):
             for name in (tap, target):
                 command, launch = name.partition("--")[0], programs
                 if not (ROOT / command).is_dir():
-                    command, launch = str(loader(command)), testing.installed
+                    program = INSTALLED / "loaders" / command / "venv" / "bin" / command
+                    command, launch = str(program), testing.installed
                 config = compiled(name, **replaced)
                 folder = tmp_path / name
                 folder.mkdir()
@@ -216,9 +180,3 @@ def pipeline(sandbox, compiled, loader, programs, tmp_path):
             return Pipeline(*plugins, environment, file)
 
         yield make
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """Where `meltano install` is to put plugins."""
-    return tmp_path_factory.mktemp("meltano")

@@ -16,7 +16,7 @@ from progress import Progress
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(installed, tmp_path):
+def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(environments, tmp_path):
     """Every pipeline delivers in both runs, nothing is lost or doubled, a taken port is left.
 
     Somebody who watches is told what happens, in 80 columns.
@@ -30,7 +30,10 @@ def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(installed, 
                 sys.executable, ROOT / "scripts" / "demo.py",
                 f"--port={port}", f"--folder={tmp_path / 'demo'}",
             ],
-            env=os.environ | {checkout.PLUGINS_FOLDER: str(installed), "TAP_INVOX_API_KEY": "mine"},
+            # Again, and without a network: `make install` had Meltano install from nothing.
+            env=os.environ
+            | {checkout.PLUGINS_FOLDER: str(environments), "UV_OFFLINE": "1"}
+            | {"TAP_INVOX_API_KEY": "mine"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as process:  # fmt: skip
             shown = process.stdout.read()

@@ -126,9 +126,8 @@ def test_only_what_the_mapping_reads_is_asked_for(deliver, sandbox):
     assert len(fields.split(",")) == 19
 
 
-def test_a_plain_run_reads_calls_alone(project, sandbox, loader):
+def test_a_plain_run_reads_calls_alone(project, sandbox):
     """Elements are in the calls; their own streams are for those who select them."""
-    loader("target-jsonl")
     made = project()
     made.run("run", "tap-iovox", "target-jsonl--iovox", TAP_IOVOX_WINDOW_DAYS="31")
     assert [file.name for file in (made.folder / "output" / "iovox").iterdir()] == ["calls.jsonl"]

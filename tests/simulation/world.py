@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 
 from ledgers import InMemory
 from virtual import Crash, VirtualLoop, bury, run
@@ -434,8 +435,11 @@ class World:
             assert self.books.processed[row.key] == 1, f"{row.key} is accepted and never arrived"
 
 
+_marked = cache(mark)
+
+
 def _identity(record):
-    return Identity(record["moment"], mark(record["caller"]), mark("5551234", 60))
+    return Identity(record["moment"], _marked(record["caller"]), _marked("5551234", 60))
 
 
 def _call(record):
