@@ -123,12 +123,14 @@ def database(postgres):
 class S3(NamedTuple):
     """A place in a bucket of a server of S3 on this machine, which checks signatures.
 
-    ``url`` and ``storage`` are the settings ``recordings_url`` and ``recordings_storage``.
+    ``url`` and ``storage`` are the settings ``recordings_url`` and ``recordings_storage``; ``pid``
+    is the server's.
     """
 
     folder: Path
     storage: dict[str, str]
     url: str
+    pid: int
 
     @property
     def objects(self):
@@ -155,18 +157,18 @@ def _rclone(tmp_path_factory):
             if (found := re.search(r"(http://[\d.:]+)/?\]", line))
         )
         threading.Thread(target=server.stderr.read, daemon=True).start()
-        yield folder, address, key
+        yield folder, address, key, server.pid
         server.kill()
 
 
 @pytest.fixture
 def s3(_rclone):
     """An empty place at a running S3 server (rclone)."""
-    folder, address, (key, secret) = _rclone
+    folder, address, (key, secret), pid = _rclone
     prefix = secrets.token_hex(4)
     storage = {"endpoint": address, "region": "eu-west-1"}
     storage |= {"access_key_id": key, "secret_access_key": secret}
-    return S3(folder / "calls" / prefix, storage, f"s3://calls/{prefix}")
+    return S3(folder / "calls" / prefix, storage, f"s3://calls/{prefix}", pid)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from singer_calls.recordings.audio import UnusableError, inspect
 from singer_calls.recordings.decode import duplicate
+from singer_calls.recordings.mp3 import ends_within_a_frame, frame_bytes
 
 MADE = files("call_sandbox") / "audio"
 STEREO = (MADE / "stereo.mp3").read_bytes()
@@ -49,6 +50,35 @@ def test_containers_channels_and_seconds_are_read_from_the_bytes(
 ):
     found = look(data)
     assert (found.container, found.channels, round(found.seconds)) == (container, channels, seconds)
+
+
+@pytest.mark.parametrize("name", ["stereo", "mono", "dual-mono"])
+def test_an_mp3_that_ends_within_a_frame_is_not_whole(name):
+    """Wherever it is cut but between two frames (288 bytes each); a tag behind it is no cut."""
+    data = (MADE / f"{name}.mp3").read_bytes()
+    assert look(data).whole
+    assert look(data + b"TAG" + b"\0" * 125).whole
+    assert look(data + b"\0" * 500).whole  # what is there can't be read: it may be whole
+    assert not look(data[:-1]).whole
+    for size in range(3000, 6000):
+        assert ends_within_a_frame(io.BytesIO(data[:size]), size) is (size % 288 != 0), size
+
+
+@pytest.mark.parametrize("version", [3, 2, 0])
+def test_frames_of_any_version_and_rate_are_followed_to_their_end(version):
+    """Of each bit rate and sampling rate, padded or not."""
+    for rate in range(1, 15):
+        for sampling in range(3):
+            for padded in range(2):
+                header = bytes(
+                    [0xFF, 0xE3 | version << 3, rate << 4 | sampling << 2 | padded << 1, 0]
+                )
+                length = frame_bytes(header)
+                frames = header.ljust(length, b"\0") * 4
+                assert not ends_within_a_frame(io.BytesIO(frames), len(frames))
+                for cut in (1, length - 4, length - 1):
+                    size = len(frames) - cut
+                    assert ends_within_a_frame(io.BytesIO(frames[:size]), size), (header, cut)
 
 
 def test_two_channels_that_hold_the_same_are_one():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +15,12 @@ import time
 from email.utils import formatdate
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 import requests
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from call_sandbox import Sandbox
 from singer_calls.errors import PluginError, SettingsError
@@ -154,9 +159,40 @@ def test_what_the_store_refuses_is_told_without_its_address_or_a_key(s3, changes
             assert secret not in str(raised.value)
 
 
-def test_a_full_store_and_a_wrong_clock_are_told():
+ASK = """
+import io, json, sys
+from singer_calls.recordings.audio import Audio
+from singer_calls.recordings.store import Store
+store = Store.from_config(json.loads(sys.argv[1]))
+for ask in (
+    lambda: store.look("a.mp3"),
+    lambda: store.put("a.mp3", io.BytesIO(b"sound"), 5, Audio("mp3", 2, 1.0)),
+    lambda: store.check(72),
+):
+    try:
+        print("done", ask())
+    except Exception as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("shift", ["+2h", "-2h"])
+def test_a_clock_that_differs_from_the_stores_is_told(s3, program, shift):
+    """Ours is ahead of its, or behind, by more than S3 allows (15 minutes)."""
+    config = json.dumps({"recordings_url": s3.url, "recordings_storage": s3.storage})
+    command = [program("faketime"), "-f", shift, sys.executable, "-c", ASK, config]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    look, *others = told.splitlines()
+    assert "this machine's clock" in look  # what is asked for with a HEAD is refused without a word
+    assert len(others) == 2
+    assert all("its clock and this machine's differ" in one for one in others)
+
+
+def test_what_stores_say_that_are_full_is_told():
     assert "full" in _refusal(OSError(28, "No space left on device"))
-    assert "clock" in _refusal(OSError("403 Forbidden: <Code>RequestTimeTooSkewed</Code>"))
+    assert "full" in _refusal(OSError("507 Insufficient Storage: XMinioStorageFull"))
+    assert "has room" in _refusal(OSError("status code: 500 Internal Server Error"))
+    assert "of this kind" in _refusal(OSError("ETag Header missing from response"))
     assert "expired" in _refusal(OSError("400: <Code>ExpiredToken</Code>"))
 
 
@@ -191,6 +227,39 @@ def test_settings_that_name_no_store_are_told_without_a_value(url, storage, says
     assert "SECRET" not in str(raised.value)
     assert "store.example" not in str(raised.value)
     assert isinstance(raised.value, PluginError)
+
+
+def test_google_opens_a_url_that_is_signed_as_it_documents(tmp_path):
+    """V4, by the account's key alone: no server of Google's is asked, none can be had here.
+
+    https://cloud.google.com/storage/docs/authentication/canonical-requests
+    """
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    account = {"client_email": "calls@example.iam.gserviceaccount.com", "private_key_id": "1"}
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account | {"type": "service_account", "private_key": pem.decode()}))
+    settings = {"recordings_storage": {"service_account": str(file)}}
+    url = Store.from_config(settings | {"recordings_url": "gs://calls/kept"}).sign(PATH, 72)
+
+    parts = urlsplit(url)
+    query, _, signature = parts.query.rpartition("&X-Goog-Signature=")
+    asked = dict(parse_qsl(query))
+    assert (parts.scheme, parts.netloc) == ("https", "storage.googleapis.com")
+    assert unquote(parts.path) == f"/calls/kept/{PATH}"
+    assert asked["X-Goog-Expires"] == str(72 * 3600)
+    assert asked["X-Goog-Credential"].startswith(account["client_email"])
+    scope = asked["X-Goog-Credential"].partition("/")[2]
+    ordered = "&".join(f"{name}={quote(asked[name], safe='')}" for name in sorted(asked))
+    canonical = f"GET\n{parts.path}\n{ordered}\nhost:{parts.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    signed = f"GOOG4-RSA-SHA256\n{asked['X-Goog-Date']}\n{scope}\n{digest}"
+    public = key.public_key()
+    public.verify(bytes.fromhex(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
 
 
 @pytest.mark.long

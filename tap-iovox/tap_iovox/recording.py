@@ -226,7 +226,8 @@ class Recordings:
             says = "is not there: iovox says that the call has none"
             return call, Recording(PENDING if waits else MISSING, problem=says)
         fetch = partial(self._source.fetch, call["id"])
-        return call, self._archive.keep(path(call), fetch, young=young)
+        talked = call["talk_time_seconds"]
+        return call, self._archive.keep(path(call), fetch, young=young, talk_seconds=talked)
 
     def _is_young(self, call: Record) -> bool:
         moment = call["call_end"] or call["call_start"]

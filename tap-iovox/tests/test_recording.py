@@ -115,7 +115,7 @@ BAD = {
     "binary": ("unusable", "not a WAV, MP3 or MP4"),
     "302": ("unusable", "redirect"),
     "reset_half_answer": ("unusable", "never arrives whole"),
-    "cut_json": ("stored", None),  # half an MP3 that says nothing of its length is one
+    "cut_json": ("stored", None),  # half an MP3, cut between two frames, is one
     "empty": ("missing", "is not there"),
     "200-with-error": ("missing", "is not there"),
     "404": ("missing", "HTTP 404"),
@@ -150,6 +150,25 @@ def test_what_one_recording_comes_to_costs_itself_only(fetch, bench, kept):
     again = recordings(fetch())
     assert [again[call] for call in chosen if again[call]["status"] != "stored"] == []
     assert len(files(kept)) == len(calls)
+
+
+def test_an_mp3_that_is_cut_within_a_whole_answer_is_not_stored(fetch, bench, kept):
+    """By its last frame; one that is as long as its call is taken with it, whatever its end."""
+    bench.sandbox.switches("iovox-recordings", recording="cut")
+    output = fetch()
+    talked = {call["id"]: call["talk_time_seconds"] for call in output.calls}
+    found = {
+        call: one
+        for call, one in recordings(output).items()
+        if "iovox says that the call has none" not in (one["problem"] or "")
+    }
+    short = {call for call in found if talked[call] > 6}
+    assert len(short) > 50
+    assert {found[call]["status"] for call in short} == {"unusable"}
+    assert all("in the middle of a frame" in found[call]["problem"] for call in short)
+    long_enough = {call for call in found if talked[call] < 4}
+    assert {found[call]["status"] for call in long_enough} == {"stored"}
+    assert files(kept).keys() == {one["path"] for one in found.values() if one["path"]}
 
 
 def test_a_recording_beyond_the_limit_is_not_stored(fetch, bench, kept):

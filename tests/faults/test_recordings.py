@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import time
 from pathlib import Path
@@ -129,6 +130,39 @@ def test_a_tap_killed_at_each_step_leaves_one_object_and_one_ingest_a_call(way):
     )
     for secret in (*way.s3.storage.values(), "X-Amz-"):
         assert secret.encode() not in left
+
+
+@pytest.mark.usefixtures("uncovered")
+@pytest.mark.parametrize("place", ["s3", "folder"])
+def test_a_full_store_ends_the_run_and_no_call_is_lost(way, tmp_path, place):
+    """Nothing is given on without its recording; when there is room again the rest comes."""
+    way.sandbox.faults("iovox-recordings", "latency 200")
+    options = {}
+    if place == "folder":
+        options = {"recordings_url": (tmp_path / "kept").as_uri(), "recordings_storage": {}}
+    tap = way.start(**options)
+    pid = way.s3.pid if place == "s3" else tap.pid
+    unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1000, unlimited[1]))
+    try:
+        assert tap.end_input().wait() == 1
+    finally:
+        if place == "s3":
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+    [sentence] = tap.sentences
+    assert "The store of recordings" in sentence
+    assert "room" in sentence
+    assert "stored" not in {one["recording_status"] for one in tap.output.records("calls")}
+    way.sandbox.faults("iovox-recordings")
+    if place == "s3":
+        way.deliver(tap)
+        way.finish()
+    else:
+        again = way.start(**options).end_input()
+        assert again.wait() == 0
+        stored = [one["recording_path"] for one in again.output.records("calls")]
+        files = {str(file.relative_to(tmp_path / "kept")) for file in tmp_path.glob("kept/**/*.*")}
+        assert files == {path for path in stored if path}
 
 
 def test_what_is_stored_is_not_asked_for_again(way):

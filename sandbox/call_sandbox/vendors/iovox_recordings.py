@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from call_sandbox.calls import Call
 
 XML = '<?xml version="1.0" encoding="utf-8"?>'
-KINDS = ("stereo", "mono", "dual-mono", "wav", "wav-mono", "mp4", "mixed")
-"""A recording of one call in eight is not stereo, where they are mixed."""
+KINDS = ("stereo", "mono", "dual-mono", "wav", "wav-mono", "mp4", "cut", "mixed")
+"""A recording of one call in eight is not stereo, where they are mixed; none of those is cut."""
 
 METHODS = frozenset({"getCallRecording", "getVoicemailRecording"})
 UNKNOWN, NONE = (
@@ -134,5 +134,7 @@ def recorded(kind: str) -> bytes:
     """A recording of three seconds; `scripts/audio.py` made those that are files."""
     if kind.startswith("wav"):
         return wav(1 if kind == "wav-mono" else 2)
+    if kind == "cut":  # within its last frame, as by who copied it
+        return recorded("stereo")[:-100]
     name = "stereo.mp4" if kind == "mp4" else f"{kind}.mp3"
     return files("call_sandbox").joinpath("audio", name).read_bytes()

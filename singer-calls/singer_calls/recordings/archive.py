@@ -20,6 +20,7 @@ from singer_calls.recordings.record import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from singer_calls.recordings.audio import Audio
     from singer_calls.recordings.store import Store, Stored
 
 Fetch: TypeAlias = "Callable[[IO[bytes]], None]"
@@ -27,6 +28,8 @@ Fetch: TypeAlias = "Callable[[IO[bytes]], None]"
 recording; FailedError when it may be had later."""
 
 _IN_MEMORY_BYTES = 2**20  # of a recording under way; the rest is on disk
+_CUT = "is cut: it ends in the middle of a frame, and is shorter than what was talked"
+_SLACK_SECONDS = 2.0  # by which sources round
 _FAILURES = 3  # in a row: the source is not to be had
 
 
@@ -69,13 +72,17 @@ class Archive:
         self._failures = 0
         self._lock = threading.Lock()
 
-    def keep(self, name: str, fetch: Fetch, *, young: bool) -> Recording:
+    def keep(
+        self, name: str, fetch: Fetch, *, young: bool, talk_seconds: float | None = None
+    ) -> Recording:
         """One recording, stored if it can be: when this returns the store has acknowledged it.
 
         Args:
             name: Its path without the suffix: the same in each run.
             fetch: Asks the source; called only if the store has none.
             young: Whether a recording may still come.
+            talk_seconds: How long was talked, where the source says it: a file whose end is cut off
+                and that is shorter is not the whole recording.
 
         Raises:
             PluginError: Nothing can be fetched or stored any more.
@@ -87,6 +94,9 @@ class Archive:
                 fetch(file)
                 size = file.seek(0, 2)
                 audio = inspect(file, size)
+                if not audio.whole and _is_short(audio, talk_seconds):
+                    self._passed()
+                    return Recording(PENDING if young else UNUSABLE, problem=_CUT)
                 kept = self._store.put(f"{name}.{audio.container}", file, size, audio)
         except NoRecordingError as error:
             self._passed()
@@ -118,6 +128,11 @@ class Archive:
             self._failures += 1
             if self._failures >= _FAILURES:
                 raise PluginError(error.sentence)
+
+
+def _is_short(audio: Audio, talk_seconds: float | None) -> bool:
+    """Whether a recording is shorter than its call; one whose length nobody knows may be."""
+    return talk_seconds is None or audio.seconds + _SLACK_SECONDS < talk_seconds
 
 
 @contextmanager

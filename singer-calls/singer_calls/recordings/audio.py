@@ -11,6 +11,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from tinytag import TinyTag, TinyTagException
 
+from singer_calls.recordings.mp3 import ends_within_a_frame
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,11 +43,13 @@ class Audio(NamedTuple):
         container: ``mp3``, ``wav`` or ``mp4``; also the suffix of its name.
         channels: 1 is mono, also where two channels hold the same (see ``inspect``).
         seconds: How long it plays.
+        whole: False if its last piece is cut off; an MP3 doesn't say more of its end.
     """
 
     container: str
     channels: int
     seconds: float
+    whole: bool = True
 
     @property
     def content_type(self) -> str:
@@ -86,7 +90,8 @@ def inspect(file: IO[bytes], size: int) -> Audio:
     if _WHOLE[container](file, head) > size:
         raise UnusableError("is cut: its header announces more than there is")
     channels = 1 if found.channels == 2 and _same(file) else found.channels  # noqa: PLR2004
-    return Audio(container, channels, round(found.duration, 3))
+    whole = container != "mp3" or not ends_within_a_frame(file, size)
+    return Audio(container, channels, round(found.duration, 3), whole)
 
 
 def _same(file: IO[bytes]) -> bool:

@@ -61,7 +61,8 @@ _SECONDS = 30  # for the probe
 # What a store answers -> what to do about it. Words of S3, Azure, Google and of file systems, the
 # first that is found counts.
 _REFUSALS: dict[str, str] = {
-    "RequestTimeTooSkewed": "says that its clock and this machine's differ: set the time here",
+    "RequestTimeTooSkewed|difference between the request time": "says that its clock and this "
+    "machine's differ: set the time here",
     "InvalidAccessKeyId|SignatureDoesNotMatch|InvalidAuthenticationInfo|AuthenticationFailed"
     "|AuthorizationHeaderMalformed": "refuses the credentials: check key, secret and region in "
     "recordings_storage",
@@ -70,13 +71,19 @@ _REFUSALS: dict[str, str] = {
     "recordings_url, or create it",
     "NotImplemented|InvalidRequest": "can't do what is asked of it: ask for conditional writes "
     "(If-None-Match), or use another store",
-    "No space left|Disk quota|QuotaExceeded|InsufficientCapacity|EDQUOT|507 ": "is full: make room",
+    "missing from response": "answers otherwise than a store of this kind does: check "
+    "recordings_url, and the endpoint in recordings_storage",
+    "No space left|Disk quota|File too large|QuotaExceeded|InsufficientCapacity|EDQUOT|507 ": "is "
+    "full: make room",
     "Permission denied|Read-only file system": "may not be written to: check the folder's owner",
     # A HEAD is refused without a word, also by a wrong clock.
-    "AccessDenied|403 |401 ": "refuses: check key, secret and rights in recordings_storage (they "
-    "must be allowed to list, read and write, see the README), and this machine's clock",
+    "AccessDenied|403 |401 |HEAD .* 400 ": "refuses: check key, secret and rights in "
+    "recordings_storage (they must be allowed to list, read and write, see the README), and this "
+    "machine's clock",
     "[Mm]issing|[Cc]redential|decode": "can't be used with these credentials: check "
     "recordings_storage",
+    "code: 50[03] |SlowDown": "fails by itself, as one does that is full or overloaded: see "
+    "whether it has room, and run again",
     "error sending request|[Cc]onnect|timed out|dns": "can't be reached: check recordings_url, the "
     "endpoint in recordings_storage, and the network",
 }
