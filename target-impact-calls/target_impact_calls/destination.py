@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from typing_extensions import override
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from singer_calls.deliver import Delivery
+
+# Names and most values are those of the call before.
+_quoted = lru_cache(maxsize=1024)(quote_plus)
 
 
 class Impact(Destination):
@@ -53,7 +56,7 @@ class Impact(Destination):
     def render(self, record: Mapping[str, Any]) -> tuple[Delivery, tuple[str, ...]]:
         """A form, in the body: a query would stand in the logs of whatever lies between."""
         rendered = self._renderer.render(record)
-        form = urlencode(rendered.values).encode()
+        form = urlencode(rendered.values, quote_via=_quoted).encode()
         delivery = self.delivery(rendered, "application/x-www-form-urlencoded", form)
         return delivery, rendered.warnings
 

@@ -167,6 +167,7 @@ class Destination(Endpoint):
             body: What is posted.
             make_body: See ``Delivery``.
         """
+        identity = rendered.identity
         return Delivery(
             account=self.account(rendered.campaign),
             key=rendered.key,
@@ -174,6 +175,6 @@ class Destination(Endpoint):
             body=body,
             make_body=make_body,
             headers={"Content-Type": content_type},
-            identity=rendered.identity,
-            fingerprint=fingerprint(rendered.canonical, rendered.identity),
+            identity=identity,
+            fingerprint=fingerprint(rendered.canonical, identity),
         )

@@ -127,13 +127,14 @@ def given(
     parameters: Iterable[Parameter], record: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the record says, and for what it leaves blank, what the settings say."""
-    found = {
-        parameter.name: record.get(parameter.name)
-        if parameter.setting is None or not is_blank(record.get(parameter.name))
-        else settings.get(parameter.setting)
-        for parameter in parameters
-    }
-    return {name: value for name, value in found.items() if not is_blank(value)}
+    found = {}
+    for parameter in parameters:
+        value = record.get(parameter.name)
+        if parameter.setting is not None and is_blank(value):
+            value = settings.get(parameter.setting)
+        if not is_blank(value):
+            found[parameter.name] = value
+    return found
 
 
 def unknown_names(parameters: Iterable[Parameter], record: Mapping[str, Any]) -> list[str]:
@@ -170,9 +171,9 @@ def render(parameters: Iterable[Parameter], values: Mapping[str, Any]) -> Render
     warnings: list[str] = []
     for parameter in parameters:
         name = parameter.name
-        if parameter.required and name not in values:
-            raise InvalidCallError(_missing(parameter), name)
         if name not in values:
+            if parameter.required:
+                raise InvalidCallError(_missing(parameter), name)
             continue
         try:
             rendered[name] = named(name, parameter.kind.render, values[name])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _BOUNDS = (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum"))
+_SIMPLE = frozenset({str, int, bool, type(None)})  # what JSON Schema knows as Python does
 _DATA = frozenset({"enum", "const", "default", "examples"})  # keywords that hold no schema
 _BY_NAME = frozenset({"properties", "patternProperties", "definitions", "$defs", "dependencies"})
 
@@ -60,7 +61,8 @@ class SourceValidator:
         if self._check is None:
             return
         try:
-            self._check(_plain(record))
+            simple = _SIMPLE.issuperset(map(type, record.values()))
+            self._check(record if simple else _plain(record))
         except fastjsonschema.JsonSchemaValueException as error:
             field = str(error.path[1]) if len(error.path) > 1 else None
             reason = f"does not fit the rule '{error.rule}' of the stream's schema"

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from urllib.parse import unquote
 
 import phonenumbers
@@ -25,6 +26,7 @@ from singer_calls.values.numbers import whole
 _NORTH_AMERICA = 1
 _MEXICO = 52
 _LONGEST = 10**20
+_KEPT = 1024  # numbers read last: most calls go to few, and many callers call again
 _LONGEST_CHARS = 256  # characters, display name and SIP parameters included
 
 # What phone systems put in the place of a number that the caller withheld.
@@ -126,8 +128,13 @@ def parse(value: object, default_country: str) -> Phone | None:
         The number, None when this is none, and when it is withheld.
     """
     text = _text(value)
-    address = None if text is None else _address(text)
-    if address is None or _is_withheld(address) or (match := _matched(address)) is None:
+    return None if text is None else _parse(text, default_country)
+
+
+@lru_cache(maxsize=_KEPT)
+def _parse(text: str, default_country: str) -> Phone | None:
+    address = _address(text)
+    if _is_withheld(address) or (match := _matched(address)) is None:
         return None
     plus = "+" if "+" in match["number"] else ""
     try:
@@ -188,6 +195,7 @@ def _address(text: str) -> str:
     return text.strip()
 
 
+@lru_cache(maxsize=_KEPT)
 def _is_withheld(address: str) -> bool:
     if _WITHHELD_NUMBER.fullmatch(address.translate(_SEPARATORS)):
         return True
