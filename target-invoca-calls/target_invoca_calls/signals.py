@@ -22,8 +22,7 @@ from target_invoca_calls.signal_responses import TABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# "You can apply signals for calls up to 18 months old" (Invoca community, ta-p/696).
-DAYS = 548
+DAYS = 548  # 18 months: Invoca community, ta-p/696
 _PARTNER = "target-invoca-calls:"
 
 

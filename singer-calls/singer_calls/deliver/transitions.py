@@ -191,7 +191,7 @@ class Rows:
             field=None,
             remedy="",
             policy=ONCE if claim.call is None else LATEST,
-            source_read=row.source_read if claim.source_read is None else claim.source_read,
+            source_read=max(claim.source_read or 0, row.source_read or 0) or None,
             told=claim.told or row.told,
         )
         return attempt
