@@ -227,7 +227,10 @@ def test_a_target_is_what_a_destination_asks_for(example):
     }
     assert methods == Destination.__abstractmethods__
     assert names == {
-        name for name, kind in inspect.get_annotations(Destination).items() if "ClassVar" in kind
+        name
+        for base in Destination.__mro__
+        for name, kind in inspect.get_annotations(base).items()
+        if "ClassVar" in kind
     }
     assert {node.targets[0].id for node in target.body} == {
         "name", "config_jsonschema", "destination_class", "empty_ledger_is_fatal",
