@@ -241,3 +241,15 @@ def test_what_is_public_is_there():
     """Also what is imported only when it is asked for."""
     for package in sorted({door.rpartition(".")[0] for door in DOORS}):
         exec(f"from {package} import *", {})  # noqa: S102
+
+
+def test_what_happens_when_is_found_in_three_files():
+    """At most, each way, and they are there."""
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Where to look")[2]
+    rows = re.findall(r"^\| (the|one|sending|another|a) .*? \| (.*) \|$", told, re.MULTILINE)
+    assert len(rows) == 6
+    for _, found in rows:
+        for way in found.split(";"):
+            files = re.findall(r"`(\w+/\w+\.py)`", way)
+            assert len(files) <= 3
+            assert all((SHARED / file).is_file() for file in files), files
