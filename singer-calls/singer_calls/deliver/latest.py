@@ -134,7 +134,7 @@ class LatestSender(Sender):
         known, where = call.knowledge, call.delivery or call.place
         assert known is not None  # noqa: S101 - see ``tell``
         assert where is not None  # noqa: S101 - a call without a place is not delivered
-        found = await self._find(Lookup(known.account, known.key))
+        found = await self._others.find(Lookup(known.account, known.key))
         if isinstance(found, Outcome):
             return found
         row = found.row

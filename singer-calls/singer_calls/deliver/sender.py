@@ -9,12 +9,10 @@ the slot is given back: at most ``max_in_flight`` calls can be of unknown outcom
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from singer_calls.deliver import entries as db
 from singer_calls.deliver.admission import Admission
-from singer_calls.deliver.dead_letters import DeadLetter
 from singer_calls.deliver.judgement import (
     ANOTHER_CALL,
     PRUNED,
@@ -22,7 +20,9 @@ from singer_calls.deliver.judgement import (
     Policy,
     judge,
 )
-from singer_calls.deliver.ledger import FORGOTTEN, Asked, Claim, Lookup, Note, RunEndedError
+from singer_calls.deliver.ledger import FORGOTTEN, Asked, Claim, Lookup, RunEndedError
+from singer_calls.deliver.notes import written
+from singer_calls.deliver.other_runs import OtherRuns
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
@@ -51,20 +51,8 @@ if TYPE_CHECKING:
     from singer_calls.deliver.transport import Transport
     from singer_calls.http.retry import RetryPolicy
 
-_POLL_SECONDS = 0.5, 2.0  # between two looks at a call that another run is sending
-_WAIT_EXPIRIES = 2  # of another run's lease: how long its call is waited for
 _HOUR_SECONDS = 3600
 _MOST_DOUBTS = 3  # unknown outcomes in a row: the vendor is not to be had
-
-_STATE_OF: dict[type[Outcome], str] = {
-    Accepted: db.ACCEPTED,
-    Duplicate: db.DUPLICATE,
-    Rejected: db.REJECTED,
-    Unknown: db.UNKNOWN,
-    Pending: db.WAITING,
-    Retry: db.WAITING,
-    Fatal: db.WAITING,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +148,7 @@ class Sender:
         self._turns = Turns()
         self._campaigns: dict[Account, Rejected] = {}
         self._memory = _Memory()
+        self._others = OtherRuns(commit, clocks[0])
         self.admission = Admission(options.max_in_flight, options.retry, clocks[0])
         self.committed = Committed()
         """Tasks that must not be cut short."""
@@ -213,7 +202,7 @@ class Sender:
         delivery = call.delivery
         assert delivery is not None  # noqa: S101 - see ``deliver``
         lookup = Lookup(delivery.account, delivery.key, delivery.identity, self._options.same_key)
-        found = await self._find(lookup)
+        found = await self._others.find(lookup)
         if isinstance(found, Outcome):
             return found
         row = found.row
@@ -239,33 +228,6 @@ class Sender:
             source_read=call.read if known else None,
         )
 
-    async def _find(self, lookup: Lookup) -> db.Found | Pending:
-        """What the ledger knows, once no other run is sending it."""
-        found: db.Found = await self._commit.ask(lookup)
-        if found.row is not None and found.row.state == db.SENDING:
-            found = await self._wait_for_other(lookup, found)
-        if found.row is not None and found.row.state == db.SENDING:
-            return Pending(f"{self._commit.who(found.row.run)} is sending this call, without end")
-        return found
-
-    async def _wait_for_other(self, lookup: Lookup, found: db.Found) -> db.Found:
-        """Another run is sending the call, alive or not: wait for what it becomes, not for ever."""
-        shortest, longest = _POLL_SECONDS
-        pause = shortest
-        until = self._clocks[0]() + _WAIT_EXPIRIES * self._commit.expiry
-        self._memory.waiting_for[lookup.key] = found.row.run if found.row else 0
-        try:
-            while self._clocks[0]() < until:
-                await self._commit.reap()
-                found = await self._commit.ask(lookup)
-                if found.row is None or found.row.state != db.SENDING:
-                    break
-                await asyncio.sleep(pause)
-                pause = min(longest, pause * 1.5)
-        finally:
-            self._memory.waiting_for.pop(lookup.key, None)
-        return found
-
     async def _attempt(
         self, call: Call, ready: Ready, tries: int, began: float
     ) -> RetryAfter | Outcome | None:
@@ -288,8 +250,13 @@ class Sender:
         if isinstance(outcome, Rejected) and _same_refusal(call, delivery, row):
             outcome = replace(outcome, earlier=True)
         step = self._after(outcome, tries, began)
-        await self._write_down(call, delivery, attempt, outcome, final=step is outcome)
-        self._learn(delivery, outcome, number, final=step is outcome)
+        final = step is outcome
+        note, letter = written(call, delivery, attempt, outcome, final=final)
+        if self._unsent.remembers:
+            note = replace(note, record=call.source.name)
+        if not await self._commit.ask(note, letter):
+            raise RunEndedError  # another run ended ours and made this call its own
+        self._learn(delivery, outcome, number, final=final)
         if isinstance(step, Fatal):
             self._fail(PluginError(f"{step.reason}."))
             raise asyncio.CancelledError  # not settled: no STATE passes it
@@ -345,26 +312,6 @@ class Sender:
             return step
         return Fatal(f"The vendor failed {step.why} ({outcome.reason}): run again when it is back")
 
-    async def _write_down(
-        self, call: Call, delivery: Delivery, attempt: int, outcome: Outcome, *, final: bool
-    ) -> None:
-        letter = None
-        if final and isinstance(outcome, Rejected | Unknown) and not _is_old(outcome):
-            letter = DeadLetter(call.source, outcome, attempt, delivery.account, delivery.key)
-        note = Note(
-            delivery.account,
-            delivery.key,
-            attempt,
-            _STATE_OF[type(outcome)],
-            reason=outcome.reason,
-            field=outcome.field if isinstance(outcome, Rejected) else None,
-            reference=getattr(outcome, "reference", None),
-            record=call.source.name if self._unsent.remembers else None,
-            remedy=_remedy(outcome),
-        )
-        if not await self._commit.ask(note, letter):
-            raise RunEndedError  # another run ended ours and made this call its own
-
     def _doubt(self, number: int) -> None:
         """An unknown outcome under ``hold``: on with one call at a time, and not for long."""
         memory = self._memory
@@ -386,10 +333,8 @@ class Sender:
         """What holds the sender up, for people; "" when nothing does."""
         if self.admission.remaining:
             return f"the vendor asked for a pause, {self.admission.remaining:.0f} s left"
-        waiting = self._memory.waiting_for
-        if waiting and not self.admission.in_flight:
-            runs = "; ".join(self._commit.who(run) for run in sorted({*waiting.values()}))
-            return f"{len(waiting)} calls that another run is sending: {runs}"
+        if not self.admission.in_flight and (held_up := self._others.waits_for):
+            return held_up
         return "requests_per_minute" if self._limiter.holds else ""
 
     @property
@@ -406,22 +351,10 @@ class _Memory:
     doubts: int = 0
     doubted_from: int = 0
     adopted: int = 0
-    waiting_for: dict[str, int] = field(default_factory=dict)
 
     def begin(self) -> int:
         self.begun += 1
         return self.begun
-
-
-def _remedy(outcome: Outcome) -> str:
-    if isinstance(outcome, Rejected) and outcome.campaign:
-        return db.CAMPAIGN
-    return db.PERSON if outcome.reason == USED else ""
-
-
-def _is_old(outcome: Outcome) -> bool:
-    """Whether it was set aside before."""
-    return isinstance(outcome, Rejected | Unknown) and outcome.earlier
 
 
 def _same_refusal(call: Call, delivery: Delivery, row: Row | None) -> bool:
