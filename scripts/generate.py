@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,13 +56,17 @@ LOGO = """\
 ARROWS = {"extractors": "M40 24 56 8M44 8h12v12", "loaders": "M56 8 40 24M40 12v12h12"}
 
 
+@cache
+def _said(plugin: str) -> str:
+    command = Path(sys.executable).with_name(plugin)
+    return subprocess.run(
+        [command, "--about", "--format=json"], check=True, capture_output=True, text=True
+    ).stdout
+
+
 def about(plugin: str) -> dict[str, Any]:
     """What the plugin says of itself; it needs neither settings nor network for that."""
-    command = Path(sys.executable).with_name(plugin)
-    answer = subprocess.run(
-        [command, "--about", "--format=json"], check=True, capture_output=True, text=True
-    )
-    found: dict[str, Any] = json.loads(answer.stdout)
+    found: dict[str, Any] = json.loads(_said(plugin))
     # Only there where Faker happens to be installed: not for calls that are paid.
     found["settings"]["properties"].pop("faker_config", None)
     return found

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import generate
@@ -102,20 +101,15 @@ def test_a_definition_is_valid_for_meltano(file):
 
 
 @pytest.mark.parametrize("file", DEFINITIONS, ids=PLUGINS)
-def test_meltano_adds_a_plugin_from_its_definition(file, tmp_path):
+def test_meltano_adds_a_plugin_from_its_definition(file, meltano, tmp_path):
     """`meltano add --from-ref` takes the file into a project that knows nothing of ours."""
     (tmp_path / "meltano.yml").write_text(
         "project_id: stranger\nsend_anonymous_usage_stats: false\n"
         "cli: {disable_version_check: true}\n",
         encoding="utf-8",
     )
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("meltano"), "add", "--no-install",
-            "--from-ref", str(file), file.parent.name,
-        ],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = ("add", "--no-install", "--from-ref", file, file.parent.name)
+    done = meltano(*words, cwd=tmp_path, env=os.environ)
     assert done.returncode == 0, done.stderr
     added = yaml.safe_load((tmp_path / "meltano.yml").read_text(encoding="utf-8"))
     (plugin,) = added["plugins"][file.parent.parent.name]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from difflib import unified_diff
 from pathlib import Path
@@ -184,7 +182,7 @@ def test_the_readme_says_what_each_pipeline_needs(job):
     assert (needed(job) & recordings) <= say
 
 
-def test_meltanos_own_changes_are_one_line_each(tmp_path):
+def test_meltanos_own_changes_are_one_line_each(meltano, tmp_path):
     """The files are as Meltano writes them: a setting that it sets is all that it changes."""
     for name in ("meltano.yml", ".env.example"):
         shutil.copy(ROOT / name, tmp_path)
@@ -192,21 +190,9 @@ def test_meltanos_own_changes_are_one_line_each(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name)
     files = [tmp_path / file.relative_to(ROOT) for file in FILES]
     before = [line for file in files for line in file.read_text("utf-8").splitlines()]
-    subprocess.run(
-        [
-            Path(sys.executable).parent / "meltano",
-            "config",
-            "set",
-            "tap-invox",
-            "lookback_days",
-            "3",
-        ],
-        cwd=tmp_path,
-        env=os.environ
-        | {"MELTANO_DATABASE_URI": f"sqlite:///{tmp_path}/db", "XDG_STATE_HOME": str(tmp_path)},
-        check=True,
-        capture_output=True,
-    )
+    own = {"MELTANO_DATABASE_URI": f"sqlite:///{tmp_path}/db", "XDG_STATE_HOME": str(tmp_path)}
+    words = ("config", "set", "tap-invox", "lookback_days", "3")
+    assert meltano(*words, cwd=tmp_path, env=os.environ | own).returncode == 0
     after = [line for file in files for line in file.read_text("utf-8").splitlines()]
     changed = [line for line in unified_diff(before, after, n=0) if line[0] in "+-"]
     assert changed[2:] == ["+      lookback_days: 3"]

@@ -7,8 +7,6 @@ plugins with the configuration that Meltano compiles for them.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +18,6 @@ import yaml
 from call_sandbox import Sandbox, testing
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 INSTALLED = ROOT / ".venv-plugins"
 DAY = 86400
 STARTING = {"run", "el", "invoke"}
@@ -61,7 +58,7 @@ def environments(tmp_path_factory):
 
 
 @pytest.fixture
-def project(sandbox, environments, tmp_path):
+def project(sandbox, environments, meltano, tmp_path):
     """``project(VARIABLE=value, ...)`` makes a project; ``project.run(...)`` must succeed."""
 
     class Project(checkout.Project):
@@ -72,7 +69,10 @@ def project(sandbox, environments, tmp_path):
                 for word in arguments
                 for more in ([word, "--no-install"] if word in STARTING else [word])
             ]
-            return super().meltano(*words, **environment)
+            file, env = f"--env-file={self.folder / 'env'}", self.environment | environment
+            done = meltano(file, *words, cwd=checkout.ROOT, env=env)
+            done.stdout += done.stderr
+            return done
 
         def run(self, *arguments, **environment):
             done = self.meltano(*arguments, **environment)
@@ -88,7 +88,7 @@ def project(sandbox, environments, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def compiled(environments, tmp_path_factory):
+def compiled(environments, meltano, tmp_path_factory):
     """``compiled("tap-iovox--impact", "catalog")``: what Meltano makes of the project's files."""
     folder = tmp_path_factory.mktemp("compiled")
     project = checkout.Project(folder, SOMEWHERE, TARGET_POSTGRES_SQLALCHEMY_URL=DATABASE)
@@ -97,16 +97,9 @@ def compiled(environments, tmp_path_factory):
 
     def compiled(plugin, what="config", **replaced):
         if (plugin, what) not in made:
-            command = ["meltano", f"--env-file={folder / 'env'}", "invoke", "--no-install"]
-            done = subprocess.run(
-                [*command, f"--dump={what}", plugin],
-                executable=BIN / "meltano",
-                cwd=ROOT,
-                env=project.environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = (f"--env-file={folder / 'env'}", "invoke", "--no-install")
+            words = (*command, f"--dump={what}", plugin)
+            done = meltano(*words, cwd=ROOT, env=project.environment)
             assert done.returncode == 0, done.stderr
             made[plugin, what] = done.stdout
         text = made[plugin, what]
