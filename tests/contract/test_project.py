@@ -12,6 +12,7 @@ from pathlib import Path
 import packages
 import pytest
 import yaml
+from meltano.core.project_files import ProjectFiles
 from singer_sdk.exceptions import ConfigValidationError
 
 ROOT = Path(__file__).parents[2]
@@ -196,3 +197,21 @@ def test_meltanos_own_changes_are_one_line_each(meltano, tmp_path):
     after = [line for file in files for line in file.read_text("utf-8").splitlines()]
     changed = [line for line in unified_diff(before, after, n=0) if line[0] in "+-"]
     assert changed[2:] == ["+      lookback_days: 3"]
+
+
+def test_meltano_changes_a_line_of_any_plugin_in_any_file_and_no_other(tmp_path):
+    """With what `meltano config set` writes by: each plugin gets one more setting."""
+    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
+    writer = ProjectFiles(root=tmp_path, meltano_file_path=tmp_path / "meltano.yml")
+    project = writer.load()
+    for kind in ("extractors", "loaders"):
+        for plugin in project["plugins"][kind]:
+            plugin.setdefault("config", {})["new"] = 3
+    writer.update(project)
+    for file in FILES:
+        after = (tmp_path / file.relative_to(ROOT)).read_text("utf-8").splitlines()
+        before = file.read_text("utf-8").splitlines()
+        changed = [line for line in unified_diff(before, after, n=0) if line[0] in "+-"][2:]
+        assert {*changed} <= {"+      new: 3", "+    config:"}, file
+        assert changed, file
