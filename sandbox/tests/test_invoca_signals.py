@@ -102,6 +102,23 @@ def test_what_an_update_leaves_out_is_gone_or_stays_as_the_switch_says(
     }  # fmt: skip
 
 
+def test_the_page_shows_what_is_so_of_a_call_and_what_is_not(tell, sandbox):
+    """From its ingestion and from what came later; and how many calls have a signal."""
+
+    def shown():
+        vendors = requests.get(f"{sandbox.url}/_summary", timeout=30).json()["vendors"]
+        (card,) = (one for one in vendors if one["name"] == "invoca-signals")
+        (call,) = card["newest"]
+        assert call["key"] == "invox:1"
+        return call["when"], call["status"], card["statuses"]
+
+    assert shown() == ("0 updates", "not quote", {})
+    tell({"Sale": True, "quote": True})
+    assert shown() == ("1 updates", "quote, sale", {"quote": 1, "sale": 1})
+    tell({"Sale": False, "quote": True})
+    assert shown() == ("2 updates", "quote, not sale", {"quote": 1})
+
+
 def test_a_call_is_found_once_it_is_processed(tell, sandbox):
     """Until then, and for a call that was never ingested, 404."""
     sandbox.switches("invoca-signals", found_after=3600)

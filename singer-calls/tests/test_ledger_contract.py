@@ -10,11 +10,14 @@ from singer_calls.deliver.entries import (
     ACCEPTED,
     CLOSED,
     DUPLICATE,
+    LATEST,
+    ONCE,
     REJECTED,
     SENDING,
     UNKNOWN,
     WAITING,
     Found,
+    Told,
     is_storable,
     records_of,
 )
@@ -30,6 +33,7 @@ from singer_calls.deliver.ledger import (
     Refuse,
     RunEndedError,
     RunFacts,
+    Seen,
 )
 from singer_calls.deliver.outcome import InvalidCallError
 
@@ -37,6 +41,7 @@ TARGET = "target-test"
 FACTS = RunFacts(TARGET, request_timeout=10)
 HERE = Account("impact", "https://vendor.example", "7")
 THERE = Account("impact", "https://vendor.example", "8")
+LATER = Account("impact-later", "https://vendor.example", "")
 FOREIGN = Account("impact", "https://other.example", "7")
 RECORDS = records_of(TARGET)
 MOMENT = 1_700_000_001  # not on a whole minute
@@ -471,6 +476,57 @@ def test_what_is_closed_may_be_claimed_again(ledger):
 
 
 # Life and death
+
+
+TOLD = Told(("Sale", "Größe"), b"t" * 16, sure=False)
+
+
+def tell(ledger, read, told=TOLD, call=HERE):
+    seen = row_of(ledger, "a", LATER)
+    return ledger.apply(
+        [Claim(LATER, "a", seen, told.fingerprint, CALL, told=told, source_read=read, call=call)]
+    )[0]
+
+
+@pytest.mark.parametrize("state", [None, SENDING, WAITING, REJECTED, UNKNOWN, ACCEPTED, DUPLICATE])
+def test_nothing_is_said_of_a_call_before_it_is_delivered(ledger, state):
+    """The ledger refuses it, whoever asks."""
+    if state:
+        assert claim(ledger, "a") == 1
+    if state not in {None, SENDING}:
+        note(ledger, "a", state)
+    assert tell(ledger, 5) == (1 if state in {ACCEPTED, DUPLICATE} else 0)
+
+
+def test_who_read_the_source_later_has_the_last_word(ledger):
+    """Also when nothing was new to say, and while others wait to say something older."""
+    told = Told(("Sale",), b"s" * 16)
+    ledger.apply([Claim(HERE, "a", None, b"f" * 16, CALL, told=told, source_read=10)])
+    note(ledger, "a", ACCEPTED)
+    before = row_of(ledger, "a")
+    assert (before.told, before.source_read, before.policy) == (told, 10, ONCE)
+    assert tell(ledger, 9) == 0
+    assert tell(ledger, 20) == 1
+    assert row_of(ledger, "a").source_read == 20
+    later = row_of(ledger, "a", LATER)
+    assert (later.told, later.policy, later.state) == (TOLD, LATEST, SENDING)
+    note(ledger, "a", ACCEPTED, LATER)
+    assert row_of(ledger, "a", LATER).told.sure
+    ledger.apply([Seen(HERE, "a", 30), Seen(HERE, "a", 25), Seen(HERE, "b", 40)])
+    assert row_of(ledger, "a").source_read == 30
+    assert tell(ledger, 29) == 0
+    assert tell(ledger, 30) == 2
+    assert row_of(ledger, "a").updated == before.updated
+
+
+def test_what_counts_as_said_of_a_call_is_kept_once(ledger):
+    """Of one that was delivered before it was kept, and of no other."""
+    for key, told in (("a", None), ("b", Told(("Quote",)))):
+        ledger.apply([Claim(HERE, key, None, b"f" * 16, CALL, told=told)])
+        note(ledger, key, ACCEPTED)
+        ledger.apply([Seen(HERE, key, 5, TOLD)])
+    assert row_of(ledger, "a").told == TOLD
+    assert row_of(ledger, "b").told.names == ("Quote",)
 
 
 def test_calls_of_a_run_that_died_here_are_unknown_at_once(bench):

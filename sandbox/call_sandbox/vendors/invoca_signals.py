@@ -230,19 +230,32 @@ class InvocaSignals(Vendor):
         }
 
     def newest(self, count: int) -> list[PageCall]:
-        """The calls of which something was learned last, with their true signals."""
+        """Calls with signals: those of which something was learned last, then those ingested last.
+
+        A signal that was taken back stands after "not".
+        """
         known = self.known()
+        keys = dict.fromkeys([*reversed(self.recent), *reversed(self.world.ingested)])
+        calls = [(key, known[key]) for key in keys if key in known]
         return [
             PageCall(
                 key=key,
-                when="",
+                when=f"{one['updates']} updates",
                 caller="",
-                status=", ".join(n for n, true in known[key]["signals"].items() if true) or "none",
+                status=", ".join(
+                    name if true else f"not {name}" for name, true in one["signals"].items()
+                ),
                 seconds=None,
             )
-            for key in [*dict.fromkeys([*self.recent][::-1])][:count]
-            if key in known
-        ]
+            for key, one in calls
+            if one["signals"]
+        ][:count]
+
+    def statuses(self) -> Mapping[str, int]:
+        """Of how many calls each signal is true."""
+        return Counter(
+            name for one in self.known().values() for name, true in one["signals"].items() if true
+        )
 
 
 def _is_time(part: Mapping[str, Any]) -> bool:
