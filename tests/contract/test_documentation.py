@@ -35,7 +35,6 @@ from call_sandbox.credentials import (
     IOVOX_USERNAME,
 )
 from singer_calls.deliver.destination import Destination
-from target_webhook.destination import Webhook
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -84,7 +83,6 @@ ELSEWHERE = {
         ("docs/new-plugin.md", language, ""): "tests/contract/test_new_plugin.py"
         for language in ("console", "toml", "python", "json", "yaml")
     },
-    ("docs/examples/target-webhook/README.md", "json", ""): "tests/contract/test_new_plugin.py",
     (
         "docs/examples/target-webhook/README.md",
         "python",
@@ -235,19 +233,6 @@ def test_a_target_is_what_a_destination_asks_for(example):
     assert {node.targets[0].id for node in target.body} == {
         "name", "config_jsonschema", "destination_class", "empty_ledger_is_fatal",
     }  # fmt: skip
-
-
-@ours(found("docs/examples/target-webhook/README.md", "python", "is_genuine"))
-def test_what_checks_a_signature_takes_ours_and_no_other(example):
-    """Not of another body, another secret, or of long ago."""
-    names = {}
-    exec(compile(example.text, example.file, "exec"), names)  # noqa: S102 - our own
-    genuine = names["is_genuine"]
-    headers = Webhook({"api_url": "http://127.0.0.1:1/", "signing_secret": "s"}).sign(b"{}")
-    assert genuine(headers, b"{}", "s")
-    assert not genuine(headers, b"{ }", "s")
-    assert not genuine(headers, b"{}", "t")
-    assert not genuine(headers, b"{}", "s", oldest=-1)
 
 
 @ours(found("sandbox/README.md", "python", "fired"))

@@ -24,7 +24,7 @@ def known():
 def with_one_more(tmp_path):
     """The root of a tree with one more plugin, which nothing but its own folder names."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
-    for name in ("Makefile", "pyproject.toml", "uv.lock", ".venv"):
+    for name in ("Makefile", "meltano.yml", "pyproject.toml", "uv.lock", ".venv"):
         (tmp_path / name).symlink_to(ROOT / name)
     for folder in (file.parent for file in ROOT.glob("*/pyproject.toml")):
         (tmp_path / folder.name).symlink_to(folder)
@@ -75,7 +75,8 @@ def generate_about():
 def test_no_list_of_the_plugins_is_kept_by_hand():
     """What is asked for instead is scripts/packages.py.
 
-    orchestrate/airflow/pools.json is none: it says which limits an account at a vendor has.
+    orchestrate/airflow/pools.json is none: it says which limits an account at a vendor has; nor is
+    what is expected of pipelines, one by one, where each of them is given a wrong input.
     """
     folders = (".ci", ".github", "benchmarks", "orchestrate", "sandbox", "scripts", "tests")
     files = [*ROOT.glob("*"), *(file for name in folders for file in (ROOT / name).rglob("*"))]
@@ -83,7 +84,8 @@ def test_no_list_of_the_plugins_is_kept_by_hand():
         file for file in files if file.is_file() and file.suffix in {"", ".py", ".toml", ".yml"}
     ]
     assert len(code) > 100
-    for file in {*code} - {ROOT / "meltano.yml"}:
+    by_name = {ROOT / "meltano.yml", ROOT / "tests" / "orchestrate" / "test_machines.py"}
+    for file in {*code} - by_name:
         text = file.read_bytes().replace(b"_", b"-")
         assert not all(plugin.encode() in text for plugin in packages.plugins()), file
 
