@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from singer_calls.extract import RetriableError, SchemaDrift, conform, integer, text, usable
+from singer_calls.extract import (
+    RetriableError,
+    SchemaDrift,
+    conform,
+    functions,
+    integer,
+    text,
+    usable,
+)
 
 FIELDS = {"id": integer, "name": text}
 
@@ -81,3 +90,26 @@ def test_a_whole_number_is_digits_and_nothing_else(value):
     with pytest.raises(ValueError, match="not a whole number"):
         integer(value)
     assert integer(" -12 ") == -12
+
+
+def test_a_flat_schema_says_how_its_fields_are_read():
+    """By type and format, but for the fields that have a function of their own."""
+    string, null = "string", "null"
+    schema = {
+        "properties": {
+            "id": {"type": string},
+            "at": {"type": [string, null], "format": "date-time"},
+            "count": {"type": ["integer", null]},
+            "open": {"type": ["boolean", null]},
+            "length": {"type": ["integer", null]},
+            "tags": {"type": ["array", null]},
+        }
+    }
+    table = functions(schema, ZoneInfo("Europe/Bucharest"), length=len, tags=list)
+    raw = {"id": 7, "at": "2026-03-01 12:00:00", "count": "5", "open": "yes", "length": "abc"}
+    assert conform(raw | {"tags": "ab"}, table, SchemaDrift(), key="id") == {
+        "id": "7", "at": "2026-03-01T10:00:00Z", "count": 5, "open": True, "length": 3,
+        "tags": ["a", "b"],
+    }  # fmt: skip
+    with pytest.raises(KeyError, match="array"):
+        functions(schema, ZoneInfo("UTC"))

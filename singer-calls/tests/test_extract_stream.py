@@ -274,6 +274,21 @@ def test_as_many_windows_are_in_flight_as_the_setting_says():
     assert max(at_once) == 3
 
 
+def test_what_threads_share_is_made_once_and_before_they_begin(monkeypatch):
+    """Two that make a client each have a rate limit each."""
+    made = []
+
+    def prepare(self):
+        assert not self.tap.exchange.asked
+        made.append(threading.current_thread())
+
+    monkeypatch.setattr(Calls, "prepare", prepare)
+    vendor = Vendor(hourly(5))
+    Run(vendor, start_date=T0, end_date=T0 + 5 * DAY, window_days=1, windows_in_flight=3)
+    assert made == [threading.main_thread()]
+    assert len(vendor.asked) == 5
+
+
 def test_a_failure_keeps_what_came_before_it():
     """The windows before the failing one are emitted and saved; the next run resumes there."""
     vendor = Vendor(hourly(24 * 20))
@@ -350,6 +365,18 @@ def test_without_start_date_everything_is_asked_for_at_once():
     assert [start for start, _ in vendor.asked] == [None]
     assert sorted(run.ids) == [0, 1, 2, 3, 4]
     assert run.bookmarks[-1] > utc_text(T0 + DAY)
+
+
+def test_without_start_date_a_vendor_is_asked_for_what_it_keeps(monkeypatch):
+    """In windows, and no earlier: it would refuse."""
+    monkeypatch.setattr(Calls, "KEPT", 20 * DAY)
+    now = datetime.now(UTC)
+    vendor = Vendor({1: now - 30 * DAY, 2: now - 19 * DAY})
+    run = Run(vendor)
+    first = min(start for start, _ in vendor.asked)
+    assert timedelta() <= first - (now - 20 * DAY).replace(microsecond=0) < timedelta(minutes=1)
+    assert len(vendor.asked) == 3
+    assert run.ids == [2]
 
 
 def test_a_call_of_the_future_does_not_move_the_bookmark_past_now():
