@@ -250,6 +250,33 @@ def test_a_decision_that_can_not_be_made_changes_nothing(full, arguments, code, 
     assert full.decisions() == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["show", "nobody"], "knows no call 'nobody'"),
+        (["show", "held", "nobody"], "knows no call 'nobody'"),
+        (["replay", "nobody"], "knows no call 'nobody'"),
+        (["replay", "ok"], "does not wait"),
+        (["replay", "twice"], "call of several accounts"),
+        (["forget", "nobody"], "knows no call 'nobody'"),
+        (["forget", "held", "nobody"], "knows no call 'nobody'"),
+        (["prune", "--before", "2020-01-01", "--account", "nobody"], "knows no account 'nobody'"),
+    ],
+)
+def test_a_key_that_is_unknown_or_of_several_calls_changes_nothing(full, arguments, says):
+    """One sentence, and the exit code of what was refused."""
+    full.note("twice", REJECTED, reason="r")
+    full.note("twice", REJECTED, THERE, reason="r")
+    before = listed(full)
+    full.ledger.close()
+    files = {path.name: path.read_bytes() for path in full.folder.iterdir()}
+    full(*arguments, code=3)
+    assert says in full.said
+    assert full.said.count("\n") == 1
+    assert listed(full) == before
+    assert {path.name: path.read_bytes() for path in full.folder.iterdir()} == files
+
+
 def test_two_people_at_once_never_both_release_one_call(full):
     """Eight at the same moment: one is told that it is done, seven that it was."""
     together = threading.Barrier(8)
@@ -345,17 +372,29 @@ def test_calls_of_two_targets_are_not_mixed(full):
     ],
 )
 def test_a_ledger_that_is_none_or_of_another_release_is_left_as_it_is(tmp_path, content, says):
-    """Missing, another program's, older, newer: one sentence, and no file is made."""
+    """Missing, another program's, older, newer: one sentence, and not a byte is changed."""
     path = tmp_path / "calls.db"
     if content:
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.executescript(content)
-    for command in (["status"], ["list"], ["show", "a"], ["resolve", "a", "--drop"], ["replay"]):
+    before = path.read_bytes() if content else None
+    for command in (
+        ["status"],
+        ["list"],
+        ["show", "a"],
+        ["resolve", "a", "--drop"],
+        ["replay"],
+        ["forget", "a"],
+        ["prune", "--before", "2020-01-01"],
+        ["copy", "--to", f"sqlite:///{tmp_path}/copy.db"],
+        ["page"],
+    ):
         done = CliRunner().invoke(cli, ["--ledger-url", f"sqlite:///{path}", *command])
         assert done.exit_code == 1
         assert says in done.stderr
         assert done.stderr.count("\n") == 1
-    assert path.exists() == bool(content)
+    assert [one.name for one in tmp_path.iterdir()] == (["calls.db"] if content else [])
+    assert content is None or path.read_bytes() == before
 
 
 def test_a_locked_ledger_is_told_and_nothing_is_decided(tmp_path, monkeypatch):

@@ -335,6 +335,12 @@ def late_bench(sandbox, tmp_path, launch):
         yield bench
 
 
+@pytest.fixture
+def invoca_bench_in(sandbox, launch):
+    """``invoca_bench_in(folder)``: target-invoca-calls in a folder of its own, beside another."""
+    return lambda folder: InvocaBench(folder, sandbox, launch)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def shared_bench(request, bench):
     """The bench, once for each database of the ledger."""

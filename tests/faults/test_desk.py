@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from singer_calls.deliver.entries import STATES
 from singer_calls.ledger_cli.desk import Desk
 from singer_calls.ledger_cli.main import cli
 
@@ -231,6 +232,27 @@ def test_after_forget_the_caller_is_nowhere_and_the_call_is_not_paid_again(share
     sent = len(bench.journal())
     assert bench.run(bench.calls(4)).code == 0
     assert bench.journal(sent) == []
+
+
+def test_what_is_replayed_into_another_vendors_target_is_not_sent(
+    shared_bench, ledger, invoca_bench_in
+):
+    """One sentence, and nothing of it is in its ledger; its own target takes it still."""
+    bench = shared_bench
+    bench.script([bench.key(0)], "422")
+    bench.run(bench.calls(1))
+    folder = bench.rejected.parent
+    file = folder / "replay.jsonl"
+    file.write_text(ledger("replay"))
+    (folder / "other").mkdir()
+    with invoca_bench_in(folder / "other") as other:
+        run = other.run([], "--input", str(file))
+        assert run.code == 1
+        assert "not written by target-invoca-calls" in run.sentences[0]
+        assert other.journal() == []
+        assert other.in_ledger(*STATES) == set()
+    assert bench.run([], "--input", str(file)).code == 0
+    assert bench.books == {bench.key(0): 1}
 
 
 def found(bench, digits):

@@ -143,7 +143,8 @@ def _open_file(address: URL, *, create: bool) -> Engine:
     @sa.event.listens_for(engine, "connect")
     def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401
         connection.isolation_level = None  # the driver begins nothing, the next listener does
-        _use_wal(connection)
+        if create and not _is_foreign(connection):
+            _use_wal(connection)  # which the file keeps
         # What is deleted is overwritten: not every build of SQLite does so by itself.
         for pragma in ("synchronous=FULL", "cache_size=-16000", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -154,6 +155,12 @@ def _open_file(address: URL, *, create: bool) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _is_foreign(connection: Any) -> bool:  # noqa: ANN401 - the driver's
+    """Whether a file holds tables, and none of ours: nothing of it may be changed."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    return bool(tables) and not any(name.startswith("call_ledger") for name in tables)
 
 
 def _use_wal(connection: Any) -> None:  # noqa: ANN401 - the driver's
