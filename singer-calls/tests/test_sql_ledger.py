@@ -180,13 +180,13 @@ def test_a_first_start_that_was_killed_is_no_loss(tmp_path, moment):
     }
     program = (
         "import os, signal, sys\n"
-        "from singer_calls.deliver import sql_store as store, sql_database, sql_ledger, entries\n"
+        "from singer_calls.deliver import sql_store as store, sql_database, sql_ledger, ledger\n"
         f"step = {steps[moment]}\n"
         "def killed(*arguments):\n"
         "    step(*arguments)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         f"{steps[moment]} = sql_database.{steps[moment].split('.')[1]} = killed\n"
-        "sql_ledger.SqlLedger(sys.argv[1], entries.RunFacts('target-test'))\n"
+        "sql_ledger.SqlLedger(sys.argv[1], ledger.RunFacts('target-test'))\n"
     )
     url = f"sqlite:///{path}"
     done = subprocess.run([sys.executable, "-c", program, url], check=False)
@@ -310,7 +310,7 @@ def test_a_look_at_no_ledger_makes_none(tmp_path, database):
 
 PROGRAM = (
     "import sys, time\n"
-    "from singer_calls.deliver.entries import Claim, Note, RunFacts\n"
+    "from singer_calls.deliver.ledger import Claim, Note, RunFacts\n"
     "from singer_calls.deliver.identity import Account\n"
     "from singer_calls.deliver.sql_ledger import SqlLedger\n"
     "here = Account('impact', 'https://vendor.example', '7')\n"
@@ -357,7 +357,7 @@ def test_calls_of_a_killed_process_are_unknown_at_once_and_those_of_a_stopped_on
 def test_a_stopped_process_that_was_ended_sends_nothing_when_it_goes_on(ledger_url):
     """SIGSTOP for longer than its expiry: its claims fail, its late outcome is still told."""
     later = (
-        CLAIM + "from singer_calls.deliver.entries import RunEndedError\n"
+        CLAIM + "from singer_calls.deliver.ledger import RunEndedError\n"
         "print(ledger.beat(), flush=True)\n"
         "late, new = Note(here, 'theirs', 1, 'accepted'), Claim(here, 'b', None, b'f')\n"
         "try:\n    ledger.apply([late, new])\n"
