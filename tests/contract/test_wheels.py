@@ -21,12 +21,12 @@ SETTINGS = ("TAP_", "TARGET_", "COV", "UV_COMPILE_BYTECODE")
 TAPS = [plugin for plugin in PLUGINS if plugin.startswith("tap-")]
 
 
-def run(*command, cwd=None):
+def run(*command, cwd=None, **variables):
     """A command's standard output; nothing of this process' settings reaches it."""
     keep = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
     done = subprocess.run(
         [str(part) for part in command],
-        cwd=cwd, env=keep, capture_output=True, text=True, check=False,
+        cwd=cwd, env=keep | variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
     return done.stdout
@@ -36,7 +36,8 @@ def run(*command, cwd=None):
 def wheels(tmp_path_factory):
     """One of each package."""
     folder = tmp_path_factory.mktemp("wheels")
-    run(UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", folder / "dist", cwd=ROOT)
+    built = (UV, "build", "--quiet", "--all-packages", "--wheel", "--no-build-isolation")
+    run(*built, "--python", sys.executable, "--out-dir", folder / "dist", cwd=ROOT)
     wheels = sorted((folder / "dist").glob("*.whl"))
     assert len(wheels) == len(PLUGINS) + len(["singer-calls", "call-sandbox"])
     return wheels
@@ -52,8 +53,17 @@ def environment(folder, python, *packages):
 
 @pytest.fixture(scope="module")
 def empty(wheels, tmp_path_factory):
-    """An environment with the wheels and what they ask for."""
-    return environment(tmp_path_factory.mktemp("empty") / "venv", sys.executable, *wheels)
+    """An environment with the wheels and what they ask for, as uv.lock has it.
+
+    It was fetched when .venv was made: no network is needed.
+    """
+    folder = tmp_path_factory.mktemp("empty") / "venv"
+    named = ("--frozen", "--all-packages", "--no-dev", "--no-install-workspace")
+    pip = ("--quiet", "--python", folder)
+    run(UV, "sync", "--quiet", *named, cwd=ROOT, UV_PROJECT_ENVIRONMENT=str(folder))
+    run(UV, "pip", "install", *pip, "--offline", "--no-deps", *wheels)
+    run(UV, "pip", "check", *pip)
+    return folder / "bin"
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
