@@ -302,10 +302,16 @@ def test_only_the_owner_can_read_what_a_run_leaves(bench, until):
 
 
 def test_the_ledger_tells_what_waits_for_a_person(bench):
-    """`--ledger` counts by day and outcome, and names keys, not calls."""
+    """`--ledger` counts by day and outcome, and names keys, not calls.
+
+    A run that is good all the same, with few of them, names their files.
+    """
     bench.script([bench.key(0)], "400")
     bench.script([bench.key(1)], "empty")
-    assert bench.run(bench.calls(CALLS)).code == 0
+    done = bench.run(bench.calls(CALLS))
+    assert done.code == 0
+    assert f"Rejected calls are in {bench.files('rejected')[0]}" in done.errors
+    assert f"Held calls are in {bench.files('held')[0]}" in done.errors
     look = bench.run([], "--ledger")
     assert look.code == 0
     text = look.out.decode()
