@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Words of a target's summary; "known" are those that an earlier run delivered.
 COLUMNS = ("read", "filtered", "accepted", "duplicate", "known", "rejected", "held")
-KNOWN = ("unchanged", "changed")
+KNOWN = ("unchanged", "changed", "updated")
 HEADER = f"{'pipeline':16}{'run':>3}" + "".join(f" {name}" for name in COLUMNS)
 # Job -> the folder of its JSON lines.
 WAREHOUSES = {

@@ -170,7 +170,7 @@ def test_signals_of_a_call_that_is_not_found_a_day_later_are_set_aside_with_the_
     assert "finds no such call" in listed
     assert "24 h after it was delivered" in listed
     bench.sandbox.advance(10**6)
-    done = bench.ledger("resolve", bench.key(0), "--send-again", "--account", "invoca-signals")
+    done = bench.ledger("resolve", bench.key(0), "--send-again")
     assert done.exit_code == 0, done.output
     counted(bench.run(bench.read(3, tags("sale"))), updated=1)
     assert bench.true() == {bench.key(0): {"sale"}}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from singer_calls.deliver.entries import WAITS
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.machine import Machine, Process
@@ -215,10 +216,10 @@ class Desk:
         return [call for call in calls if account is None or account in name_of(call.account)]
 
     def one_each(self, keys: Sequence[str], account: str | None = None) -> list[Call]:
-        """The call of each key.
+        """The call of each key; of several accounts, the one that waits for a person.
 
         Raises:
-            RefusedError: A key is unknown, or is one of several accounts.
+            RefusedError: A key is unknown, or is one of several accounts all the same.
         """
         found: dict[str, list[Call]] = {}
         for call in self.under(keys, account):
@@ -227,6 +228,9 @@ class Desk:
             if key not in found:
                 where = f" in the account {shown(account)}" if account else ""
                 raise RefusedError(f"The ledger knows no call {shown(key)}{where}")
+            waits = [call for call in found[key] if call.state in WAITS]
+            if len(waits) == 1:
+                found[key] = waits
             if len(found[key]) > 1:
                 names = "; ".join(shown(name_of(call.account), 200) for call in found[key])
                 raise RefusedError(
