@@ -122,12 +122,14 @@ def test_every_page_is_read_once_whatever_leads_to_it(ids, sandbox, style):
     [
         "https://vendor.example/paged/calls?page=2", "http://127.0.0.1:1/paged/calls?page=2",
         "//vendor.example/calls", "https://127.0.0.1/calls", "file:///etc/passwd",
+        "http://127.0.0.1:x/calls", "http://user:pw@{host}/paged/calls?page=2",
     ],
 )  # fmt: skip
 def test_a_link_to_another_origin_is_refused_without_a_request(ids, sandbox, elsewhere):
     """Our credentials would go along; the sentence does not quote it."""
+    link = elsewhere.format(host=sandbox.url.removeprefix("http://"))
     with pytest.raises(PluginError, match="names a next page at another address") as refused:
-        ids("link", paging={"next": elsewhere, "more": True})
+        ids("link", paging={"next": link, "more": True})
     assert "example" not in str(refused.value)
     assert len(sandbox.journal("paged")) == 1
 
@@ -138,7 +140,8 @@ def test_a_link_to_another_origin_is_refused_without_a_request(ids, sandbox, els
         ("cursor", {"cursor": "2"}, 3),
         ("link", {"paging": {"next": "?page=1", "more": True}}, 3),
         ("relative", {"paging": {"relative": "?page=2"}}, 3),
-        ("number", {"total_pages": 10**9, "calls": []}, 102),
+        ("number", {"total_pages": 10**9, "calls": []}, 101),
+        ("number", {"total_pages": 10**9, "calls": [{"id": 1}]}, 102),
     ],
 )
 def test_pages_without_end_end_the_run(ids, sandbox, style, wrong, requests):
@@ -179,8 +182,10 @@ def test_a_body_that_is_no_page_is_asked_for_again(ids, sandbox, fault):
 def test_a_link_keeps_its_query_and_a_cursor_ours():
     """The request of a first page beside the answers to it."""
     first = Request("https://vendor.example/a/calls.json", {"per_page": 250, "page": None})
-    link = next_link("next")(first, {"next": "/a/calls.json?per_page=250&offset=1"})
-    assert link == Request("https://vendor.example/a/calls.json?per_page=250&offset=1", {})
+    following = Request("https://vendor.example/a/calls.json?per_page=250&offset=1", {})
+    assert next_link("next")(first, {"next": "/a/calls.json?per_page=250&offset=1"}) == following
+    spelled = "HTTPS://Vendor.Example:443/a/calls.json"
+    assert next_link("next")(first, {"next": spelled}).url.endswith("/a/calls.json")
     assert cursor("c")(first, {"c": 7}).params == first.params | {"cursor": 7}
     assert cursor("c", more="m")(first, {"c": "x", "m": False}) is None
     second = page_number()(Request(first.url, {}), {"total_pages": 2})

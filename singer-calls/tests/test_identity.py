@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singer_calls.deliver.identity import NOBODY, WITHHELD, Identity, mark, origin_of
+from singer_calls.deliver.identity import NOBODY, WITHHELD, Identity, mark
+from singer_calls.http.origin import origin_of
 
 ONE = Identity(1_760_000_007, mark("+14155550101"), mark("+12125550101", 60))
 

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_calls.deliver.delivery import Delivery, Response, fingerprint
-from singer_calls.deliver.identity import NOBODY, Account, Identity, origin_of
+from singer_calls.deliver.identity import NOBODY, Account, Identity
 from singer_calls.deliver.statuses import read_response
+from singer_calls.http.origin import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 RULE = 1  # how marks are made; marks of another rule contradict nothing
 WITHHELD = -1  # the mark of a caller who withheld the number
@@ -17,7 +16,6 @@ _MARK_DIGITS = 7  # of a number: what all its spellings share
 _MINUTE_SECONDS = 60
 _QUARTER_SECONDS = 15 * _MINUTE_SECONDS
 _ZONES_SECONDS = 14 * 60 * _MINUTE_SECONDS  # the widest offset from UTC
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +31,6 @@ class Account:
     vendor: str
     origin: str
     campaign: str
-
-
-def origin_of(url: str) -> str:
-    """The origin of an address: ``HTTPS://Vendor.NET:443/x`` is ``https://vendor.net``."""
-    parts = urlsplit(url)
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
-    host = f"[{host}]" if ":" in host else host
-    default = parts.port in {None, _DEFAULT_PORTS.get(scheme)}
-    return f"{scheme}://{host}" if default else f"{scheme}://{host}:{parts.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def signs_of_earlier_runs(place: str, target: str, origin: str) -> str:
     Args:
         place: ``rejected_path``.
         target: The plugin's name.
-        origin: The vendor's, see ``identity.origin_of``.
+        origin: The vendor's, see ``http.origin``.
 
     Raises:
         PluginError: It is a bucket, and can't be read.

@@ -24,11 +24,12 @@ from singer_calls.deliver.entries import (
     UNMARKED,
     WAITING,
 )
-from singer_calls.deliver.identity import Account, origin_of
+from singer_calls.deliver.identity import Account
 from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.sql_store import limit_waits
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, RUNS, VERSION, create
 from singer_calls.deliver.transitions import LEFT
+from singer_calls.http.origin import origin_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine

@@ -10,8 +10,8 @@ last page. A vendor that does it another way has a function of its own. A field 
 points between the names: ``paging.next``.
 
 An answer leads nowhere but to the vendor: an address of another origin is refused, since
-credentials go along. A page that was asked for before, and a list that goes on and on without an
-element, end the run: each would be read for ever.
+credentials go along. A page that was asked for before ends the run, and so does a list that goes on
+and on with nothing on its pages, or the same: each would be read for ever.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from urllib.parse import urljoin, urlsplit
 from singer_calls.errors import PluginError
 from singer_calls.extract.errors import RetriableError
 from singer_calls.extract.records import SchemaDrift, usable
+from singer_calls.http.origin import origin_of
 from singer_calls.http.statuses import Meaning, meaning
 
 if TYPE_CHECKING:
     from singer_calls.extract.client import Body, Client
     from singer_calls.extract.json_array import Record
 
-_EMPTY_PAGES = 100  # in a row; a vendor that filters after it has cut its pages sends some
+_IDLE_PAGES = 100  # in a row; a vendor that filters after it has cut its pages sends some
 
 # strict=False: a raw line break inside a text is wrong JSON and harmless.
 _decode = json.JSONDecoder(strict=False).decode
@@ -75,7 +76,7 @@ def next_link(field: str, *, more: str | None = None) -> Follow:
         if not isinstance(link, str):
             raise RetriableError(_NO_NEXT)
         url = urljoin(request.url, link)
-        if urlsplit(url)[:2] != urlsplit(request.url)[:2]:
+        if "@" in urlsplit(url).netloc or not _is_of(url, origin_of(request.url)):
             raise OtherOriginError("names a next page at another address than its own")
         return Request(url, {})
 
@@ -157,7 +158,8 @@ def read_pages(
         PluginError: The vendor can't be asked any further, or its pages have no end.
     """
     request: Request | None = Request(url, params)
-    asked, empty, number = set[int](), 0, 0
+    before: list[Record] = []
+    asked, idle, number = set[int](), 0, 0
 
     def read(body: Body) -> tuple[list[Record], SchemaDrift, Request | None]:
         answer = SchemaDrift()
@@ -174,7 +176,7 @@ def read_pages(
     while request is not None:
         this, number = request, number + 1
         mark = hash((this.url, *sorted((name, str(value)) for name, value in this.params.items())))
-        if mark in asked or empty > _EMPTY_PAGES:
+        if mark in asked or idle > _IDLE_PAGES:
             raise PluginError(
                 f"{client.vendor} sends pages without end ({where or 'of its list'}, page "
                 f"{number}): see whether this version of the plugin still fits it."
@@ -190,7 +192,8 @@ def read_pages(
                 "api_url."
             ) from None
         client.tell(drift, answer)
-        empty = 0 if records else empty + 1
+        idle = idle + 1 if records in ([], before) else 0
+        before = [*map(dict, records)]  # as they are now: whoever takes them may change them
         yield from records
 
 
@@ -200,6 +203,13 @@ def value_at(page: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 (JSON)
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def _is_of(url: str, origin: str) -> bool:
+    try:
+        return origin_of(url) == origin
+    except ValueError:  # a port that is none
+        return False
 
 
 def _goes_on(page: Mapping[str, Any], more: str | None, following: object) -> bool:

@@ -3,6 +3,7 @@
 Nothing here knows requests or aiohttp: taps and targets each keep their library's table of
 exceptions, in the words of ``faults``.
 
+    origin        scheme and host of an address, in one spelling
     trust         which certificates and which proxy
     rate_limit    SlidingWindow, and a RateLimiter for each kind of program
     retry         RetryPolicy: how often and how long; RetryAfter or GiveUp
