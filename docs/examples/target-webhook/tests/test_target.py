@@ -78,6 +78,26 @@ def test_what_the_receiver_refuses_is_set_aside_and_the_run_goes_on(target, sand
     assert sorted(map(str, set_aside(target))) == ["None", "call-2", "call-4"]
 
 
+def test_a_poisoned_record_costs_itself(target, sandbox):
+    """What JSON has no form for is set aside, what is odd goes along; neither ends the run."""
+    poison = [
+        call(2, amount=float("nan")), call(3, call_id=["a"]), call(4, call_id="x" * 600),
+        call(5, duration="1e1000000"), call(6, call_id=True, start_time=7),
+    ]  # fmt: skip
+    odd = [
+        call(7, note="\ud800"),
+        call(8, deep=[[[[{}]]]]),
+        call(9, caller={"a": 1}),
+        call(10, called=7),
+    ]
+    run = target.run(messages(call(1), *poison, *odd, call(11)))
+    assert run.code == 0, run.errors
+    taken = {"call-1", "call-7", "call-8", "call-10", "call-11"}
+    assert set(sandbox.books("webhook")) == taken
+    assert len(set_aside(target)) == 6
+    assert run.states[-1][1] == {"n": 11}
+
+
 @pytest.mark.parametrize("fault", ["408", "429 retry-after 0", "503"])
 def test_what_was_certainly_not_taken_is_sent_again(target, sandbox, fault):
     """Also by a receiver who takes a call twice."""
