@@ -441,7 +441,7 @@ CLAIMS = {
     "no phone number in a log": "tests/contract/test_personal_data.py",
     "to a warehouse": "tests/pipelines/test_warehouse.py",
     "no account is needed": "tests/pipelines/test_demo.py",
-    "everything is installed in `.venv`": "scripts/left_behind.py",
+    "all that it installs stays in this folder": "scripts/left_behind.py",
     "says what it does while it does it": "tests/pipelines/test_demo.py",
     "`PORT=8400` takes another port": "tests/pipelines/test_demo.py",
     "what became of four calls that met trouble": "tests/pipelines/test_demo.py",
