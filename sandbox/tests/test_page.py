@@ -154,6 +154,17 @@ def test_tables_and_sections_have_names(page):
     assert page.execute_script("return document.documentElement.lang") == "en"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_on_it_keeps_anybody_out(page, impact, axe, scheme):
+    """What axe-core calls serious, on a desk and on a phone."""
+    impact(CallerId="")
+    until(page, lambda: text(page, "#count") == "1")
+    with media(page, prefers_color_scheme=scheme):
+        assert axe(page) == []
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+        assert axe(page) == []
+
+
 def test_foreign_text_stays_text(page, impact):
     """A call key that looks like HTML is shown, not run."""
     evil = "<img src=x onerror=document.title='run'>"

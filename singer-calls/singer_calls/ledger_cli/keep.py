@@ -43,7 +43,8 @@ def forget(
     """Erase calls for good, as a person may ask: originals, moments, marks, notes, recordings.
 
     Key and state stay, so that no run pays a call again; a call that waited is closed. Recordings
-    are those whose file is named by the call's id, with or without its prefix.
+    are those whose file is named by the call's id, with or without its prefix. PostgreSQL keeps
+    what was there until it is vacuumed; backups are yours to delete.
     """
     store = _store(recordings_url, recordings_storage)
     rows, removed = upkeep.forget(place.desk(), place.files, keys, account)
