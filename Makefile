@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo pictures pipeline test test-long bench bench-long check lint types workflows generate clean
+.PHONY: help install demo pictures pipeline test test-long test-neighbours bench bench-long check lint types workflows generate clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,7 +59,10 @@ test: check $(LOADED) ## lint, types, all tests but the long ones, coverage
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 $(MODULES:%=--cov=%) --cov-report=term
 
 test-long: $(LOADED) ## the long fault set: random kills, a million records (seeds are printed)
-	$(BIN)/pytest -m long --timeout 3600
+	$(BIN)/pytest -m long --ignore tests/neighbours --timeout 3600
+
+test-neighbours: $(READY) ## other people's taps and targets at both ends of ours (needs a package index)
+	$(BIN)/pytest -m long --timeout 1200 tests/neighbours tests/contract/test_wheels.py
 
 bench: $(READY) ## speed beside other programs, under 15 minutes: benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py
