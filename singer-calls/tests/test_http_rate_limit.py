@@ -62,7 +62,7 @@ def test_never_more_than_the_limit_reaches_the_vendor_in_any_minute(per_minute, 
             await time.sleep(latency)
 
     async def main():
-        limiter = RateLimiter(per_minute, clock=time.clock, sleep=time.sleep)
+        limiter = RateLimiter(SlidingWindow(per_minute), clock=time.clock, sleep=time.sleep)
         await time.run(*(request(limiter, *each) for each in requests))
 
     asyncio.run(main())
@@ -108,7 +108,7 @@ def test_a_permit_that_was_not_used_comes_back_at_once():
 
     async def main():
         time = Time()
-        limiter = RateLimiter(1, clock=time.clock, sleep=time.sleep)
+        limiter = RateLimiter(SlidingWindow(1), clock=time.clock, sleep=time.sleep)
         async with limiter.permit():
             pass
         waiting = asyncio.ensure_future(limiter.permit().__aenter__())
@@ -137,7 +137,7 @@ def test_threads_share_one_window(per_minute):
         with lock:
             now[0] += seconds
 
-    limiter = BlockingRateLimiter(per_minute, clock=lambda: now[0], sleep=sleep)
+    limiter = BlockingRateLimiter(SlidingWindow(per_minute), clock=lambda: now[0], sleep=sleep)
 
     def ask():
         with limiter.permit():
@@ -159,7 +159,7 @@ def test_a_thread_waits_for_the_end_of_a_request_that_holds_the_last_permit():
         waits.append(seconds)
         now[0] += seconds
 
-    limiter = BlockingRateLimiter(1, clock=lambda: now[0], sleep=sleep)
+    limiter = BlockingRateLimiter(SlidingWindow(1), clock=lambda: now[0], sleep=sleep)
 
     def first():
         with limiter.permit():

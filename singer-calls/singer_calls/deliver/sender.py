@@ -37,7 +37,7 @@ from singer_calls.deliver.outcome import (
 from singer_calls.deliver.tasks import Committed, Turns
 from singer_calls.deliver.unsent import Unsent
 from singer_calls.errors import PluginError
-from singer_calls.http.rate_limit import RateLimiter
+from singer_calls.http.rate_limit import RateLimiter, SlidingWindow
 from singer_calls.http.retry import RetryAfter
 
 if TYPE_CHECKING:
@@ -142,9 +142,8 @@ class Sender:
         self._commit = commit
         self._fail = fail
         self._clocks = clocks
-        self._limiter = RateLimiter(
-            options.requests_per_minute, options.requests_per_second, clock=clocks[0]
-        )
+        window = SlidingWindow(options.requests_per_minute, options.requests_per_second)
+        self._limiter = RateLimiter(window, clock=clocks[0])
         self._turns = Turns()
         self._campaigns: dict[Account, Rejected] = {}
         self._memory = _Memory()

@@ -21,10 +21,10 @@ from typing_extensions import override
 from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.ledger_place import anchored
 from singer_calls.deliver.messages import decode_exactly, encode
-from singer_calls.deliver.outcome import InvalidCallError, Rejected
 from singer_calls.deliver.reader import CallReader, InputError
 from singer_calls.deliver.replay import read_mark, read_old_record, read_old_schema
 from singer_calls.deliver.source_record import SourceRecord
+from singer_calls.deliver.source_stream import SourceStream
 from singer_calls.deliver.summary import CallMetric, Summary
 from singer_calls.deliver.validation import SourceValidator
 from singer_calls.deliver.warn_once import WarnOnce
@@ -64,7 +64,7 @@ class CallTarget(CallPlugin, Target):
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401
         self._stop_signal: int | None = None
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, SourceStream] = {}
         self.resumed = False
         self._finished = False
         super().__init__(**kwargs)
@@ -109,7 +109,7 @@ class CallTarget(CallPlugin, Target):
             return
         self._assert_line_requires(schema, requires={"properties"})
         key_properties = message_dict.get("key_properties") or []
-        self._streams[stream] = _Stream(
+        self._streams[stream] = SourceStream(
             copy.deepcopy(message_dict),
             SourceValidator(
                 schema, key_properties, check=self.config.get("validate_records", True)
@@ -132,29 +132,12 @@ class CallTarget(CallPlugin, Target):
             licence = read_old_record(message_dict)
         line = b"" if licence else self.message_reader.line
         source = SourceRecord(stream.schema, message_dict, line, licence)
-        for mapped in self._mapped(stream, message_dict["record"]):
+        for mapped in stream.mapped(message_dict["record"], self.mapper.stream_maps[name]):
             self._delivery.summary.add(CallMetric.READ)
             if mapped is None:
                 self._delivery.summary.add(CallMetric.FILTERED)
             else:
                 self._delivery.take(self._intake.take(source, mapped))
-
-    def _mapped(
-        self, stream: _Stream, record: dict[str, Any]
-    ) -> Iterator[dict[str, Any] | Rejected | None]:
-        """What the stream maps make of a record: None where they filter it out."""
-        try:
-            stream.validator.validate(record)
-        except InvalidCallError as error:
-            yield Rejected(error.reason, field=error.field)
-            return
-        for stream_map in self.mapper.stream_maps[stream.schema["stream"]]:
-            try:
-                mapped = stream_map.transform(copy.copy(record))
-            except Exception as error:  # noqa: BLE001 - expressions raise anything
-                yield Rejected(_mapping_reason(error), field=_mapped_property(error))
-            else:
-                yield mapped
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
@@ -340,40 +323,8 @@ class CallTarget(CallPlugin, Target):
         )
 
 
-class _Stream:
-    """A stream of the input.
-
-    Attributes:
-        schema: Its SCHEMA message as it came.
-        validator: Of its records.
-        old: Whether the first form of our files declares its mark in it.
-    """
-
-    def __init__(self, schema: Mapping[str, Any], validator: SourceValidator, *, old: bool) -> None:
-        self.schema = schema
-        self.validator = validator
-        self.old = old
-
-
 class _Named:
     """A metric of ours where the SDK expects one of its own enumeration."""
 
     def __init__(self, value: str) -> None:
         self.value = value
-
-
-def _mapping_reason(error: Exception) -> str:
-    cause = error.__cause__ or error.__context__ or error
-    name = getattr(cause, "name", None)
-    told = f": {name} is not defined" if type(cause).__name__ == "NameNotDefined" and name else ""
-    return f"the stream map failed ({type(cause).__name__}{told}): correct stream_maps"
-
-
-def _mapped_property(error: Exception) -> str | None:
-    """The property whose expression failed; the SDK has it only in its own frame."""
-    trace = error.__traceback__
-    name = None
-    while trace is not None:
-        name = trace.tb_frame.f_locals.get("property_name") or name
-        trace = trace.tb_next
-    return name if isinstance(name, str) else None

@@ -26,7 +26,7 @@ from singer_calls.extract.json_array import Record, Spill, decoded, iterate_arra
 from singer_calls.extract.records import SchemaDrift, usable
 from singer_calls.extract.session import session
 from singer_calls.http import faults
-from singer_calls.http.rate_limit import BlockingRateLimiter
+from singer_calls.http.rate_limit import BlockingRateLimiter, SlidingWindow
 from singer_calls.http.retry import GiveUp, RetryPolicy, SharedPause
 from singer_calls.http.retry_after import retry_after
 from singer_calls.http.statuses import Meaning, meaning
@@ -122,7 +122,7 @@ class Client:
         self.policy = policy or RetryPolicy()
         self._credential = credential
         self.limiter = limiter or BlockingRateLimiter(
-            requests_per_minute, requests_per_second, clock=clock, sleep=sleep
+            SlidingWindow(requests_per_minute, requests_per_second), clock=clock, sleep=sleep
         )
         self._pause = SharedPause(self.policy)
         self._pausing = threading.Lock()

@@ -73,21 +73,19 @@ class RateLimiter:
     """A window that the coroutines of one loop share; they are served in the order they came.
 
     Args:
-        per_minute: Requests over any 60 seconds, None for no limit.
-        per_second: Requests over any second, None for no limit.
+        window: The permits.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
     """
 
     def __init__(
         self,
-        per_minute: int | None,
-        per_second: int | None = None,
+        window: SlidingWindow,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._window = SlidingWindow(per_minute, per_second)
+        self._window = window
         self._clock = clock
         self._sleep = sleep
         self._turn = asyncio.Lock()
@@ -120,21 +118,19 @@ class BlockingRateLimiter:
     """The same for threads.
 
     Args:
-        per_minute: Requests over any 60 seconds, None for no limit.
-        per_second: Requests over any second, None for no limit.
+        window: The permits.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
     """
 
     def __init__(
         self,
-        per_minute: int | None,
-        per_second: int | None = None,
+        window: SlidingWindow,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._window = SlidingWindow(per_minute, per_second)
+        self._window = window
         self._clock = clock
         self._sleep = sleep
         self._turn = threading.Lock()
