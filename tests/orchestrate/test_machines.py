@@ -160,14 +160,20 @@ def test_machines_that_die_while_they_deliver_cost_nothing_but_named_calls(engin
     engine.remove("d")
 
 
+def slots(engine, number):
+    """Let so many deliveries use the account at impact.com at once."""
+    pool = {"pool": "impact", "slots": number, "include_deferred": False}
+    engine.ask("PATCH", "pools/impact", **pool)
+
+
 def test_a_pool_of_one_never_has_two_deliveries_at_once(engine, vendors):
     """Whatever number of machines is idle."""
-    engine.ask("PATCH", "pools/impact?update_mask=slots", slots=1)
+    slots(engine, 1)
     try:
         past(engine, "iovox-to-impact")
         tasks = sorted(engine.ended(), key=lambda task: task["start"])
     finally:
-        engine.ask("PATCH", "pools/impact?update_mask=slots", slots=4)
+        slots(engine, 4)
     assert len(tasks) == 3
     assert {task["pool"] for task in tasks} == {"impact"}
     assert all(one["end"] <= two["start"] for one, two in pairwise(tasks))
@@ -261,7 +267,8 @@ def without_driver(project):
     (loaders / "target-invoca-calls").symlink_to(installed / "target-invoca-calls")
     uv = (BIN / "uv", "--quiet")
     subprocess.run([*uv, "venv", venv], check=True)
-    packages = [f"--editable={machines.ROOT / name}" for name in ("singer-calls", venv.parent.name)]
+    names = ("singer-calls[recordings]", "target-impact-calls")
+    packages = [f"--editable={machines.ROOT / name}" for name in names]
     subprocess.run([*uv, "pip", "install", "--python", venv, *packages], check=True)
 
 

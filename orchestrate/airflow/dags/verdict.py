@@ -94,8 +94,8 @@ class Log:
             return Verdict.AGAIN, "The target ended without its summary line."
         if aside:
             return Verdict.ASIDE, (
-                f"Calls are set aside: {aside}. `call-ledger list` names them, a person decides"
-                " them (the target's README says how); then run this again."
+                f"Calls are set aside: {aside}. `call-ledger list` names them, `call-ledger show`"
+                " their files, and `call-ledger resolve` decides them; then run this again."
             )
         if self.counts["pending"]:
             return Verdict.PENDING, f"{self.counts['pending']} calls may not be sent yet."
