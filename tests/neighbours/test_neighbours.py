@@ -81,6 +81,7 @@ CHECK = "singer-tools==0.4.1"
 PINNED = {
     "singer-target-postgres==0.2.4": "psycopg2 2.8.5",
     "target-postgres==1.1.3": "psycopg2 2.7.5",
+    "tap-postgres==0.2.1": "psycopg2 2.7.4",
 }
 MAPPING = {
     "__key_properties__": ["CallSessionId"], "__else__": None,
