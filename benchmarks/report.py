@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 LIBRARIES = ("singer-sdk", "aiohttp", "SQLAlchemy", "msgspec", "phonenumbers", "httptools")
+_BEGIN, _END = "<!-- by make bench -->\n", "<!-- end -->"
 _BAR, _GAP, _LEFT, _WIDTH = 18, 8, 300, 760
 
 
@@ -80,10 +81,26 @@ def chart(title: str, unit: str, bars: Sequence[tuple[str, float, bool]]) -> str
     return "\n".join([*parts, "</svg>", ""])
 
 
+def quote(readme: Path, ratios: Mapping[str, float]) -> None:
+    """Write the ratios into the README, between the two comments that say so."""
+    text = readme.read_text()
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    lines = "".join(f"- {what}: **{value:.1f} times**\n" for what, value in ratios.items())
+    readme.write_text(f"{before}{begin}{lines}{end}{after}")
+
+
 def write(
-    folder: Path, command: str, *, rounds: int, seconds: float, ratios: str, tables: Sequence[Table]
+    folder: Path,
+    command: str,
+    *,
+    rounds: int,
+    seconds: float,
+    ratios: Mapping[str, float],
+    tables: Sequence[Table],
 ) -> None:
     """Write RESULTS.md."""
+    ours = "".join(f"- {what}: **{value:.1f} times**\n" for what, value in ratios.items())
     head = (
         f"# Results\n\nWritten by `{command}` on {datetime.now(UTC):%Y-%m-%d} in "
         f"{seconds / 60:.0f} minutes; nothing but [what limits](limits.md) is written by hand.\n\n"
@@ -95,4 +112,6 @@ def write(
     )
     limits = (folder / "limits.md").read_text()
     body = "\n".join(table.text for table in tables)
-    (folder / "RESULTS.md").write_text(f"{head}{ratios}\n{body}\n{limits}")
+    (folder / "RESULTS.md").write_text(
+        f"{head}{ours}\n![Calls a second](chart.svg)\n\n{body}\n{limits}"
+    )
