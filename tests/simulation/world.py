@@ -8,27 +8,31 @@ books are the oracle.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, cached_property
 
 from ledgers import InMemory
 from virtual import Crash, VirtualLoop, bury, run
 
 from singer_calls.deliver.delivery import Delivery, fingerprint
-from singer_calls.deliver.destination import Destination, Place
-from singer_calls.deliver.entries import DELIVERED, UNKNOWN
+from singer_calls.deliver.destination import Destination, LatestDestination, Place
+from singer_calls.deliver.entries import DELIVERED, LATEST, ONCE, REJECTED, UNKNOWN
 from singer_calls.deliver.identity import Identity, mark
 from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.judgement import Policy
+from singer_calls.deliver.knowledge import Knowledge
 from singer_calls.deliver.ledger import RunFacts
 from singer_calls.deliver.outcome import (
     Accepted,
     Duplicate,
     InvalidCallError,
     NotYetError,
+    Pending,
     Rejected,
     Retry,
     Unknown,
@@ -63,14 +67,39 @@ class Vendor(Destination):
             self.account(1),
             str(record["id"]),
             self.url,
-            b"",
+            _said(record),
             identity=_identity(record),
-            fingerprint=fingerprint([str(record.get("amount", ""))], _identity(record)),
+            fingerprint=fingerprint(
+                [str(record.get("amount", "")), str(record.get("tags"))], _identity(record)
+            ),
         )
         return delivery, ()
 
     def place(self, record):
         return Place(self.account(1), str(record["id"]), Identity(record["moment"]))
+
+    @cached_property
+    def latest(self):
+        return Later(self.settings) if self.settings.get("later") else None
+
+
+class Later(LatestDestination):
+    """Where the vendor is told what becomes known of a call later."""
+
+    vendor, path, requests_per_minute = "later", "/later", 100
+
+    def headers(self):
+        return {}
+
+    def know(self, record):
+        return Knowledge(
+            self.account("later"),
+            str(record["id"]),
+            record["tags"],
+            {},
+            lambda tags: json.dumps({"tags": tags, "read": record["read"]}).encode(),
+            Identity(record["moment"]),
+        )
 
 
 @dataclass
@@ -83,6 +112,30 @@ class Books:
     refused: dict = field(default_factory=dict)
     unwanted: list = field(default_factory=list)
     requests: int = 0
+    replaces: bool = True
+    first: dict = field(default_factory=dict)
+    later: dict = field(default_factory=dict)
+    read: dict = field(default_factory=dict)
+    found: dict = field(default_factory=dict)
+
+    def take(self, key, body, found=0.0):
+        """A call is processed, and what is said with it; the first counts where it dedupes."""
+        if not self.processed[key]:
+            said = json.loads(body)
+            self.first[key], self.read[key], self.found[key] = said["tags"], said["read"], found
+        self.processed[key] += not (self.dedupes and self.processed[key])
+
+    def learn(self, key, body):
+        """What is said later: instead of what was said later before, or name by name."""
+        said = json.loads(body)
+        assert said["read"] >= self.read[key], f"{key}: what was read earlier came later"
+        self.read[key] = said["read"]
+        self.later[key] = said["tags"] if self.replaces else self.later.get(key, {}) | said["tags"]
+
+    def true(self, key):
+        """What it takes for true of a call."""
+        known = self.first[key] | self.later.get(key, {})
+        return {name for name, true in known.items() if true}
 
 
 class Process:
@@ -191,18 +244,34 @@ class Transport:
             return Retry("the lease has run out")
         books, key = world.books, delivery.key
         world.effect()
+        if delivery.account.vendor == Later.vendor:
+            return await self._tell(key, delivery.body)
         books.requests += 1
         if key in books.final and not books.dedupes:
             books.unwanted.append(key)
-        world.in_flight.add(key)
+        world.in_flight[key] = delivery.body
         processed, again, outcome = world.draw_answer(key)
         await asyncio.sleep(world.random.random() * TIMEOUT / 2)
-        world.in_flight.discard(key)
-        books.processed[key] += processed and not (books.dedupes and books.processed[key])
+        world.in_flight.pop(key, None)
+        if books.dedupes and books.processed[key] and isinstance(outcome, Accepted):
+            outcome = Duplicate()  # another request was processed meanwhile
+        elif processed:
+            books.take(key, delivery.body, world.loop.now + 60 * world.random.random())
         if not again:
             books.final.add(key)
         world.effect()
         await process.pass_time(TIMEOUT / 2)
+        world.effect()
+        return outcome
+
+    async def _tell(self, key, body):
+        process, world = self.process, self.process.world
+        world.told += 1
+        assert world.books.processed[key] == 1, f"{key} was told of before it was taken"
+        processed, outcome = world.draw_later(key)
+        if processed:  # at once: what is on the way when a process dies is out of everyone's hands
+            world.books.learn(key, body)
+        await process.pass_time(TIMEOUT)
         world.effect()
         return outcome
 
@@ -226,7 +295,11 @@ class World:
         self.files = {False: Counter(), True: Counter()}
         self.records = records if records is not None else self._records()
         self.process = Process(self)
-        self.in_flight = set()
+        self.in_flight = {}
+        self.later = seed % 7 == 0  # dearer than the others
+        self.books.replaces = seed % 4 < 2
+        self.told = 0
+        self.tags = {}
         self.budget = None
         self.calm = False
 
@@ -279,6 +352,33 @@ class World:
         draw = self.random.random()
         return next(answer for below, answer in table if draw < below)
 
+    def draw_later(self, key):
+        """(processed, outcome) of what is said later."""
+        if self.books.found[key] > self.loop.now and not self.calm:
+            return False, Pending("not found yet")
+        table = (
+            (1.0 if self.calm else 0.6, (True, Accepted())),
+            (0.66, (False, Rejected("no"))),
+            (0.75, (True, Unknown("late"))),
+            (0.84, (False, Unknown("broken"))),
+            (0.92, (False, Retry("busy"))),
+            (1.0, (False, Retry("busy", everyone=True))),
+        )
+        draw = self.random.random()
+        return next(answer for below, answer in table if draw < below)
+
+    def read(self):
+        """What the source says now: of some calls something else than a moment ago."""
+        now = round((EPOCH + self.loop.now) * 1_000_000)
+        for record in self.records:
+            if self.random.random() < 0.3 and not self.calm:
+                chosen = self.random.sample("abc", self.random.randint(0, 2))
+                self.tags[_call(record)] = dict.fromkeys(chosen, True)
+        return [
+            {**record, "tags": self.tags.get(_call(record), {}), "read": now}
+            for record in self.records
+        ]
+
     def ledger(self):
         """A run's hold on the ledger that all runs share."""
         facts = RunFacts("target", TIMEOUT)
@@ -289,13 +389,19 @@ class World:
         """How much of the input the last STATE covers."""
         return self.process.emitted
 
-    def life(self, *, budget=None, stop_after=None, calm=False):
+    def life(self, *, budget=None, stop_after=None, calm=False, again=False):
         """One run from the last STATE, to its end, its crash or a signal.
+
+        Args:
+            budget: Effects until it crashes.
+            stop_after: Calls until a signal comes.
+            calm: Whether the source and the vendor are.
+            again: Whether it begins at the first call.
 
         Returns:
             True when it came to its end.
         """
-        self.budget, self.calm = budget, calm
+        self.budget, self.calm, self.again = budget, calm, again
         self.process = Process(self, self.emitted)
         done = run(self.loop, self._live(self.process, stop_after))
         if not done:
@@ -306,7 +412,7 @@ class World:
 
     def side_by_side(self, lives=2):
         """Several runs over the same input at once; each may be stopped for long, or killed."""
-        self.budget, self.calm = None, False
+        self.budget, self.calm, self.again = None, False, False
         processes = [Process(self, self.emitted) for _ in range(lives)]
         run(self.loop, self._all(processes))
         self._die()
@@ -346,7 +452,7 @@ class World:
         """Whatever was in flight arrives, or not."""
         for key in sorted(self.in_flight):
             if self.random.random() < 0.5:
-                self.books.processed[key] += not (self.books.dedupes and self.books.processed[key])
+                self.books.take(key, self.in_flight[key])
             self.books.final.add(key)
         self.in_flight.clear()
         if not self.loop.is_closed():
@@ -357,7 +463,7 @@ class World:
         await process.pass_time(0.1)
         process.ledger = ledger = self.ledger()
         watermark = Watermark()
-        destination = Vendor({"api_url": "https://vendor.example"})
+        destination = Vendor({"api_url": "https://vendor.example", "later": self.later})
         delivery = DeliveryRun(
             options(self.policy),
             destination=destination,
@@ -369,14 +475,16 @@ class World:
             workers=(Worker(process), Worker(process)),
             clocks=(self.loop.time, lambda: EPOCH + 3600.0),
         )
-        intake = Intake(destination, watermark)
+        intake = Intake(destination, watermark, now=lambda: EPOCH + self.loop.now)
         start = max(0, process.emitted - self.random.randint(0, 3))  # the tap's lookback
+        start = 0 if self.again else start
+        records = self.read()
         async with delivery:
             for n in range(start, len(self.records)):
                 if delivery.failure is not None or n - start == stop_after:
                     delivery.abandon()
                     break
-                delivery.begin(intake.take(self._source(n), self.records[n]))
+                delivery.begin(intake.take(_source(records[n]), records[n]))
                 if self.random.random() < 0.4:
                     await process.pass_time(2.0)
                 if self.random.random() < 0.5 or n + 1 == len(self.records):
@@ -388,10 +496,6 @@ class World:
         self.effect()
         ledger.close(how="done")
         process.failure = delivery.failure
-
-    def _source(self, n):
-        record = self.records[n]
-        return SourceRecord(SCHEMA, {"type": "RECORD", "stream": "calls", "record": record})
 
     async def _emit(self, process, watermark):
         await process.gate()
@@ -419,7 +523,8 @@ class World:
 
     def delivered(self):
         """Rows of calls that count as delivered."""
-        return [row for row in self.ledgers.rows.values() if row.state in DELIVERED]
+        rows = self.ledgers.rows.values()
+        return [row for row in rows if row.state in DELIVERED and row.policy == ONCE]
 
     def check_state(self, process):
         """Every call before the STATE is accounted for."""
@@ -434,8 +539,37 @@ class World:
         for row in self.delivered():
             assert self.books.processed[row.key] == 1, f"{row.key} is accepted and never arrived"
 
+    def check_later(self):
+        """The vendor knows of each delivered call what its source says, and is told no more."""
+        for row in self.ledgers.rows.values():
+            if row.policy == LATEST and row.state == REJECTED:
+                self.ledgers.release(row.account, row.key)
+        self.life(calm=True, again=True)
+        delivered = {row.key: row for row in self.delivered()}
+        for record in self.records:
+            row = delivered.get(record["id"])
+            if row is not None and not _identity(record).contradicts(row.identity):
+                wanted = set(self.tags.get(_call(record), {}))
+                known = self.books.true(row.key)
+                assert known == wanted, f"{row.key} is {known} at the vendor, {wanted} in truth"
+        told = self.told
+        self.life(calm=True, again=True)
+        assert self.told == told, "told again what was told"
+
+
+def _source(record):
+    at = datetime.fromtimestamp(record["read"] / 1_000_000, UTC).isoformat()
+    return SourceRecord(
+        SCHEMA, {"type": "RECORD", "stream": "calls", "record": record, "time_extracted": at}
+    )
+
 
 _marked = cache(mark)
+
+
+def _said(record):
+    """What is said with a call."""
+    return json.dumps({"tags": record.get("tags", {}), "read": record.get("read", 0)}).encode()
 
 
 def _identity(record):
@@ -448,14 +582,16 @@ def _call(record):
 
 def options(policy, *, in_flight=IN_FLIGHT, tries=6, uniform=lambda _low, high: high):
     """Of a run."""
+    sender = SenderOptions(
+        target="target",
+        max_in_flight=in_flight,
+        requests_per_minute=None,
+        retry=RetryPolicy(max_tries=tries, retry_after_max=60, uniform=uniform),
+        policy=Policy(retry_unknown=policy == "retry", key_field="Key"),
+    )
     return RunOptions(
-        sender=SenderOptions(
-            target="target",
-            max_in_flight=in_flight,
-            requests_per_minute=None,
-            retry=RetryPolicy(max_tries=tries, retry_after_max=60, uniform=uniform),
-            policy=Policy(retry_unknown=policy == "retry", key_field="Key"),
-        ),
+        sender=sender,
+        latest=sender.for_latest(Later.requests_per_minute),
         request_timeout=TIMEOUT,
         max_rejected_percent=100,
     )
@@ -484,4 +620,6 @@ def play(seed, ledgers=None):
         if world.emitted < len(world.records):
             world.life(calm=True)
     world.check_end()
+    if world.later:
+        world.check_later()
     return world
