@@ -12,7 +12,10 @@ import sys
 import tempfile
 import threading
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import wraps
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +26,12 @@ import sqlalchemy as sa
 from call_sandbox.testing import (
     ForkServer,
     Plugin,
-    installed,
     record,
     schema,
     state,
 )
 
+EXAMPLES = 20  # of a random test, whose coverage is measured
 _AXE = """
 const done = arguments[arguments.length - 1];
 axe.run().then(({violations}) =>
@@ -46,6 +49,33 @@ def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if session.config.getoption("none_skipped") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Measure the first examples of a random test: all of them would take twice the time."""
+    plugin = item.config.pluginmanager.get_plugin("_cov")
+    controller, drawn = (
+        getattr(plugin, "cov_controller", None),
+        getattr(item.obj, "hypothesis", None),
+    )
+    if controller is None or drawn is None:
+        return (yield)
+    test, numbers = drawn.inner_test, count(1)
+
+    @wraps(test)
+    def measured(*arguments, **named):
+        if next(numbers) == EXAMPLES:
+            controller.cov.stop()
+        return test(*arguments, **named)
+
+    drawn.inner_test = measured
+    try:
+        return (yield)
+    finally:
+        drawn.inner_test = test
+        if next(numbers) > EXAMPLES:
+            controller.cov.start()
 
 
 @pytest.fixture(scope="session")
@@ -182,11 +212,18 @@ def bucket(s3, monkeypatch):
     return s3
 
 
+def _uncover(patch):
+    for name in [name for name in os.environ if name.startswith("COVERAGE")]:
+        patch.delenv(name)
+
+
 @pytest.fixture
 def uncovered(monkeypatch):
-    """Coverage of started programs is off: it needs a file at their end, memory, and time."""
-    for name in [name for name in os.environ if name.startswith("COVERAGE")]:
-        monkeypatch.delenv(name)
+    """Coverage of started programs is off: it needs a file at their end, memory, and time.
+
+    Of those that are killed nothing would be left.
+    """
+    _uncover(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -197,16 +234,26 @@ def programs():
 
 
 @pytest.fixture(scope="session")
+def uncovered_programs():
+    """The same, without coverage."""
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            _uncover(patch)
+            programs = stack.enter_context(ForkServer(*packages.plugins()))
+        yield programs
+
+
+@pytest.fixture(scope="session")
 def meltano():
     """``meltano("run", ..., cwd=..., env=...)``: its exit code, its output and its log.
 
     Forked from a process that has imported Meltano, which is half of what a short command costs.
     """
+    stack = ExitStack()
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("COVERAGE")]:
-            patch.delenv(name)
-        server = ForkServer("meltano")
-        server.__enter__()
+        _uncover(patch)
+        server = stack.enter_context(ForkServer("meltano"))
+    nothing = stack.enter_context(open(os.devnull, "rb"))  # noqa: PTH123, SIM115
 
     def meltano(*arguments, cwd, env):
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log:
@@ -221,17 +268,15 @@ def meltano():
                 arguments, code, out.read().decode(), log.read().decode()
             )
 
-    with Path(os.devnull).open("rb") as nothing:
+    with stack:
         yield meltano
-    server.__exit__()
 
 
 @pytest.fixture
 def launch(request):
-    """How a test starts a plugin: forked; as installed, where coverage would be in the way."""
-    if "uncovered" in request.fixturenames:
-        return installed
-    return request.getfixturevalue("programs")
+    """How a test starts a plugin."""
+    covered = "uncovered" not in request.fixturenames
+    return request.getfixturevalue("programs" if covered else "uncovered_programs")
 
 
 @dataclass(frozen=True)

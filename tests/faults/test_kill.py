@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("uncovered")
 KILLED = -signal.SIGKILL
 DYING = Path(__file__).with_name("dying_target.py")
 CALLS = 30

@@ -9,6 +9,7 @@ from collections import defaultdict
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("uncovered")
 FAULTS = {
     "late 3": 0.005,
     "reset_before_read": 0.005,

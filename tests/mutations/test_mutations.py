@@ -112,7 +112,7 @@ MUTATIONS = [
     Mutation(
         "a run that rejects everything fails", f"{DELIVER}thresholds.py",
         "if _NONE_GOOD_CALLS <= tried == aside:", "if False:",
-        f"{UNIT}thresholds.py::test_a_run_in_which_all_new_calls_are_refused_fails_beside_a_mass_of_known_ones",
+        f"{UNIT}thresholds.py::test_the_share_is_of_the_calls_tried",
     ),
     Mutation(
         "what is set aside is its owner's to read", f"{DELIVER}dead_letters.py",
