@@ -37,8 +37,8 @@ from singer_calls.deliver.outcome import (
     Retry,
     Unknown,
 )
-from singer_calls.deliver.run import DeliveryRun, RunOptions
-from singer_calls.deliver.sender import SenderOptions
+from singer_calls.deliver.run import DeliveryRun
+from singer_calls.deliver.run_options import RunOptions, SenderOptions
 from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.deliver.summary import Summary
 from singer_calls.deliver.watermark import Watermark

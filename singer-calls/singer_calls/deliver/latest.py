@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.destination import LatestDestination
     from singer_calls.deliver.group_commit import GroupCommit
     from singer_calls.deliver.identity import Account
-    from singer_calls.deliver.sender import SenderOptions
+    from singer_calls.deliver.run_options import SenderOptions
     from singer_calls.deliver.transport import Transport
     from singer_calls.errors import PluginError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,18 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from singer_calls.deliver.dead_letters import DeadLetters
 from singer_calls.deliver.entries import PROGRESS
 from singer_calls.deliver.group_commit import ThreadWorker
-from singer_calls.deliver.judgement import Policy
 from singer_calls.deliver.lease import boot_seconds
 from singer_calls.deliver.ledger import RunFacts
 from singer_calls.deliver.replay import signs_of_earlier_runs
-from singer_calls.deliver.run import DeliveryRun, RunOptions
+from singer_calls.deliver.run import DeliveryRun
+from singer_calls.deliver.run_options import run_options
 from singer_calls.deliver.run_thread import RunThread
-from singer_calls.deliver.sender import SenderOptions
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.summary import CallMetric, Speed, Summary
 from singer_calls.deliver.transport import Transport
 from singer_calls.errors import PluginError
-from singer_calls.http.retry import RetryPolicy
 from singer_calls.progress import Every, Progress
 from singer_calls.text import many
 
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.destination import Destination
     from singer_calls.deliver.ledger import Ledger, LedgerSummary
     from singer_calls.deliver.reader import CallReader
+    from singer_calls.deliver.run_options import RunOptions
     from singer_calls.deliver.watermark import Watermark
 
 
@@ -121,7 +119,10 @@ class LiveDelivery:
             if self._failure is not None:
                 raise self._failure
             target = self._target
-            options = self._options(*self._open())
+            fresh, remembers = self._open()
+            options = run_options(
+                target.config, target.destination, target.name, fresh=fresh, remembers=remembers
+            )
             thread = RunThread(
                 lambda: self._make(options), options.max_open, lambda: target.stopping
             )
@@ -177,36 +178,6 @@ class LiveDelivery:
                 known.place,
                 signs,
             )
-
-    def _options(self, fresh: bool, remembers: bool) -> RunOptions:
-        config, destination = self._target.config, self._target.destination
-        sender = SenderOptions(
-            target=self._target.name,
-            max_in_flight=config["max_in_flight"],
-            requests_per_minute=config.get("requests_per_minute"),
-            requests_per_second=config.get("requests_per_second"),
-            retry=RetryPolicy(
-                max_tries=config["backoff_max_tries"],
-                retry_after_max=config["retry_after_max"],
-                uniform=random.uniform,
-            ),
-            policy=Policy(
-                retry_unknown=config["on_unknown_outcome"] == "retry",
-                same_call_other_id=config["same_call_other_id"],
-                key_field=destination.key_field,
-            ),
-            same_key=destination.same_key,
-            fresh=fresh,
-            remembers=remembers,
-        )
-        latest = destination.latest
-        return RunOptions(
-            sender=sender,
-            latest=None if latest is None else sender.for_latest(latest.requests_per_minute),
-            request_timeout=config["request_timeout"],
-            max_rejected_percent=config["max_rejected_percent"],
-            fail_on_rejected=config["on_error"] == "fail",
-        )
 
     def _make(self, options: RunOptions) -> DeliveryRun:
         target, config = self._target, self._target.config

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from singer_calls.deliver.group_commit import GroupCommit
@@ -28,37 +27,10 @@ if TYPE_CHECKING:
     from singer_calls.deliver.destination import Destination
     from singer_calls.deliver.group_commit import Worker
     from singer_calls.deliver.ledger import Ledger
-    from singer_calls.deliver.sender import SenderOptions
+    from singer_calls.deliver.run_options import RunOptions
     from singer_calls.deliver.summary import Summary
     from singer_calls.deliver.transport import Transport
     from singer_calls.deliver.watermark import Watermark
-
-_OPEN_PER_SLOT = 16  # calls that may wait for their next try, per slot
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """The settings of a run; see settings.py for their meaning.
-
-    Attributes:
-        sender: How to send.
-        latest: How to say what becomes known later, where the destination takes it.
-        request_timeout: Seconds; the longest request.
-        max_rejected_percent: See ``Thresholds``.
-        fail_on_rejected: Whether the first newly rejected call ends the run (``on_error``).
-    """
-
-    sender: SenderOptions
-    request_timeout: float
-    max_rejected_percent: int
-    fail_on_rejected: bool = False
-    latest: SenderOptions | None = None
-
-    @property
-    def max_open(self) -> int:
-        """Calls taken from the input and not settled, at most; 1 keeps strict order."""
-        in_flight = self.sender.max_in_flight
-        return 1 if in_flight == 1 else in_flight * _OPEN_PER_SLOT
 
 
 class DeliveryRun:

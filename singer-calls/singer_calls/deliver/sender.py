@@ -17,7 +17,6 @@ from singer_calls.deliver.judgement import (
     ANOTHER_CALL,
     PRUNED,
     USED,
-    Policy,
     judge,
 )
 from singer_calls.deliver.ledger import FORGOTTEN, Asked, Claim, Lookup, RunEndedError
@@ -48,50 +47,11 @@ if TYPE_CHECKING:
     from singer_calls.deliver.entries import Row
     from singer_calls.deliver.group_commit import GroupCommit
     from singer_calls.deliver.identity import Account
+    from singer_calls.deliver.run_options import SenderOptions
     from singer_calls.deliver.transport import Transport
-    from singer_calls.http.retry import RetryPolicy
 
 _HOUR_SECONDS = 3600
 _MOST_DOUBTS = 3  # unknown outcomes in a row: the vendor is not to be had
-
-
-@dataclass(frozen=True, slots=True)
-class SenderOptions:
-    """How to send; see settings.py for the settings behind it.
-
-    Attributes:
-        target: The plugin's name.
-        max_in_flight: Requests side by side.
-        requests_per_minute: Never more over any 60 seconds; None for no limit.
-        requests_per_second: Likewise over any second.
-        retry: How often and how long.
-        policy: What may be sent again.
-        same_key: Whether one key in two campaigns is two calls, see ``Destination``.
-        fresh: Whether the ledger was empty when the run began.
-        remembers: Whether the ledger has records that never became a delivery: a delivery closes
-            its own, and a person may have decided about it.
-    """
-
-    target: str
-    max_in_flight: int
-    requests_per_minute: int | None
-    retry: RetryPolicy
-    policy: Policy
-    same_key: bool = True
-    fresh: bool = False
-    remembers: bool = False
-    requests_per_second: int | None = None
-
-    def for_latest(self, requests_per_minute: int) -> SenderOptions:
-        """The same for what is said later: what may have arrived is said again, to no harm."""
-        return replace(
-            self,
-            requests_per_minute=requests_per_minute,
-            requests_per_second=None,
-            policy=Policy(retry_unknown=True),
-            fresh=False,
-            remembers=False,
-        )
 
 
 @dataclass(frozen=True, slots=True)
