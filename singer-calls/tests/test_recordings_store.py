@@ -26,7 +26,8 @@ from call_sandbox import Sandbox
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.recordings.audio import inspect
 from singer_calls.recordings.checks import PathError
-from singer_calls.recordings.store import Store, StoreError, _refusal
+from singer_calls.recordings.refusals import StoreError, refusal
+from singer_calls.recordings.store import Store
 
 PATH = "iovox/2026/11/25/30683207599876.mp3"
 STEREO = (files("call_sandbox") / "audio" / "stereo.mp3").read_bytes()
@@ -189,11 +190,11 @@ def test_a_clock_that_differs_from_the_stores_is_told(s3, program, shift):
 
 
 def test_what_stores_say_that_are_full_is_told():
-    assert "full" in _refusal(OSError(28, "No space left on device"))
-    assert "full" in _refusal(OSError("507 Insufficient Storage: XMinioStorageFull"))
-    assert "has room" in _refusal(OSError("status code: 500 Internal Server Error"))
-    assert "of this kind" in _refusal(OSError("ETag Header missing from response"))
-    assert "expired" in _refusal(OSError("400: <Code>ExpiredToken</Code>"))
+    assert "full" in refusal(OSError(28, "No space left on device"))
+    assert "full" in refusal(OSError("507 Insufficient Storage: XMinioStorageFull"))
+    assert "has room" in refusal(OSError("status code: 500 Internal Server Error"))
+    assert "of this kind" in refusal(OSError("ETag Header missing from response"))
+    assert "expired" in refusal(OSError("400: <Code>ExpiredToken</Code>"))
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,15 @@ import sqlalchemy as sa
 from singer_calls.deliver.entries import WAITS
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.ledger import LedgerError
-from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_calls import Calls
 from singer_calls.deliver.sql_database import Database, now
 from singer_calls.deliver.sql_errors import explained
 from singer_calls.deliver.sql_runs import read_counts
 from singer_calls.deliver.sql_store import format_of, open_engine, place_of, reading
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, FORMAT, RUNS
-from singer_calls.deliver.transitions import elsewhere, left
+from singer_calls.deliver.transitions import elsewhere
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError, decided
-from singer_calls.ledger_cli.runs import Run
+from singer_calls.ledger_cli.runs import Run, end_gone, open_runs
 from singer_calls.ledger_cli.waiting import (
     SHOWN,
     Call,
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from singer_calls.deliver.entries import Row
 
 _TIMEOUT_SECONDS = 10.0  # for which an outage is sat out
-_LOST = "lost"
 _CHUNK_KEYS = 500  # per statement
 _PAGE_ROWS = 1000  # per statement
 
@@ -125,7 +123,7 @@ class Desk:
         calls = Calls(database)
         with explained("written"), database.writing() as connection:
             calls.of_vendor(connection, "")  # reads the accounts
-            _end_gone(connection, calls)
+            end_gone(connection, calls)
             yield connection, calls
 
     # What is there
@@ -208,7 +206,7 @@ class Desk:
         calls: list[Call] = []
         with self.reading() as connection:
             accounts = self.accounts(connection)
-            open_ = _open_runs(connection)
+            open_ = open_runs(connection)
             for start in range(0, len(keys), _CHUNK_KEYS):
                 query = sa.select(*SHOWN).where(CALLS.c.key.in_(keys[start : start + _CHUNK_KEYS]))
                 ordered = query.order_by(CALLS.c.key, CALLS.c.account)
@@ -257,7 +255,7 @@ class Desk:
     def open_runs(self) -> list[int]:
         """Numbers of runs that live, or may."""
         with self.writing() as (connection, _calls):  # which ends those that are gone
-            return sorted(_open_runs(connection))
+            return sorted(open_runs(connection))
 
     def refuse_open_runs(self, what: str) -> None:
         """Refuse while a run lives.
@@ -274,7 +272,7 @@ class Desk:
         Raises:
             RefusedError: A run lives.
         """
-        if runs := sorted(_open_runs(connection)):
+        if runs := sorted(open_runs(connection)):
             raise RefusedError(f"Run {runs[0]} is under way: {what}")
 
     # Decisions
@@ -341,21 +339,3 @@ class Desk:
             if audit:
                 connection.execute(DECISIONS.insert(), audit)
         return len(wanted)
-
-
-def _open_runs(connection: Connection) -> set[int]:
-    """Numbers of runs that are open."""
-    return set(connection.execute(sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None))).scalars())
-
-
-def _end_gone(connection: Connection, calls: Calls) -> None:
-    """End runs whose process is gone from this machine: what they were sending is unknown."""
-    machine = Machine()
-    columns = (RUNS.c.id, RUNS.c.counter, RUNS.c.host, RUNS.c.pid, RUNS.c.pid_started)
-    here = RUNS.c.ended.is_(None) & RUNS.c.host.is_not(None)
-    for run in connection.execute(sa.select(*columns).where(here)).all():
-        if machine.is_gone(Process(run.host, run.pid, run.pid_started)):
-            same = (RUNS.c.id == run.id) & (RUNS.c.counter == run.counter)
-            connection.execute(RUNS.update().where(same).values(ended=now(), how=_LOST))
-    rows: list[Row] = calls.abandoned(connection)
-    calls.update(connection, [left(row) for row in rows])

@@ -6,14 +6,25 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from singer_calls.deliver.entries import iso
+from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_database import now
+from singer_calls.deliver.sql_tables import RUNS
+from singer_calls.deliver.transitions import left
 from singer_calls.text import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_SILENT = 30  # seconds without a word
+    from sqlalchemy.engine import Connection
+
+    from singer_calls.deliver.entries import Row
+    from singer_calls.deliver.sql_calls import Calls
+
+_LOST = "lost"
+_SILENT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Run:
         if (percent := self.progress.get("percent")) is not None:
             yield f"{percent} % of its input read"
         yield f"{many(self.progress['read'], 'call')} read, {self.total.total()} settled"
-        if now() - told > _SILENT:
+        if now() - told > _SILENT_SECONDS:
             yield f"no word since {iso(told)}"
             return
         yield f"{self.per_second} a second"
@@ -77,3 +88,21 @@ def totals(runs: Iterable[Run]) -> dict[str, dict[str, Counter[str]]]:
             for day, counts in by_day.items():
                 found.setdefault(account, {}).setdefault(day, Counter()).update(counts)
     return found
+
+
+def open_runs(connection: Connection) -> set[int]:
+    """Numbers of runs that are open."""
+    return set(connection.execute(sa.select(RUNS.c.id).where(RUNS.c.ended.is_(None))).scalars())
+
+
+def end_gone(connection: Connection, calls: Calls) -> None:
+    """End runs whose process is gone from this machine: what they were sending is unknown."""
+    machine = Machine()
+    columns = (RUNS.c.id, RUNS.c.counter, RUNS.c.host, RUNS.c.pid, RUNS.c.pid_started)
+    here = RUNS.c.ended.is_(None) & RUNS.c.host.is_not(None)
+    for run in connection.execute(sa.select(*columns).where(here)).all():
+        if machine.is_gone(Process(run.host, run.pid, run.pid_started)):
+            same = (RUNS.c.id == run.id) & (RUNS.c.counter == run.counter)
+            connection.execute(RUNS.update().where(same).values(ended=now(), how=_LOST))
+    rows: list[Row] = calls.abandoned(connection)
+    calls.update(connection, [left(row) for row in rows])

@@ -29,21 +29,20 @@ from urllib.request import (
 import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
-    BaseError,
-    InvalidPathError,
     NotFoundError,
     UnknownConfigurationKeyError,
 )
 from obstore.store import LocalStore, from_url
 from typing_extensions import override
 
-from singer_calls.errors import PluginError, SettingsError
+from singer_calls.errors import SettingsError
 from singer_calls.http.trust import proxy_for, tls_context
 from singer_calls.recordings.audio import CONTENT_TYPES, Audio, UnusableError, inspect
-from singer_calls.recordings.checks import SERVED_AT, PathError, check_path, errors, is_clear
+from singer_calls.recordings.checks import SERVED_AT, check_path, errors, is_clear
+from singer_calls.recordings.refusals import StoreError, in_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from obstore.store import ObjectStore, S3Store
 
@@ -57,40 +56,6 @@ _PART_BYTES = 5 * 2**20
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 _TIMEOUT = "60s"
 _SECONDS = 30  # for the probe
-
-# What a store answers -> what to do about it. Words of S3, Azure, Google and of file systems, the
-# first that is found counts.
-_REFUSALS: dict[str, str] = {
-    "RequestTimeTooSkewed|difference between the request time": "says that its clock and this "
-    "machine's differ: set the time here",
-    "InvalidAccessKeyId|SignatureDoesNotMatch|InvalidAuthenticationInfo|AuthenticationFailed"
-    "|AuthorizationHeaderMalformed": "refuses the credentials: check key, secret and region in "
-    "recordings_storage",
-    "ExpiredToken|InvalidToken": "says that the credentials have expired: renew them",
-    "NoSuchBucket|ContainerNotFound|The specified bucket does not exist": "does not exist: check "
-    "recordings_url, or create it",
-    "NotImplemented|InvalidRequest": "can't do what is asked of it: ask for conditional writes "
-    "(If-None-Match), or use another store",
-    "missing from response": "answers otherwise than a store of this kind does: check "
-    "recordings_url, and the endpoint in recordings_storage",
-    "No space left|Disk quota|File too large|QuotaExceeded|InsufficientCapacity|EDQUOT|507 ": "is "
-    "full: make room",
-    "Permission denied|Read-only file system": "may not be written to: check the folder's owner",
-    # A HEAD is refused without a word, also by a wrong clock.
-    "AccessDenied|403 |401 |HEAD .* 400 ": "refuses: check key, secret and rights in "
-    "recordings_storage (they must be allowed to list, read and write, see the README), and this "
-    "machine's clock",
-    "[Mm]issing|[Cc]redential|decode": "can't be used with these credentials: check "
-    "recordings_storage",
-    "code: 50[03] |SlowDown": "fails by itself, as one does that is full or overloaded: see "
-    "whether it has room, and run again",
-    "error sending request|[Cc]onnect|timed out|dns": "can't be reached: check recordings_url, the "
-    "endpoint in recordings_storage, and the network",
-}
-
-
-class StoreError(PluginError):
-    """The store refuses, or can't be reached."""
 
 
 class Stored(NamedTuple):
@@ -134,13 +99,13 @@ class Store:
         parts = urlsplit(url)
         if parts.scheme == "file":
             folder = Path(unquote(parts.path))
-            with _sentences():
+            with in_sentences():
                 # Others on this machine have no business in it.
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 return cls(LocalStore(folder), served_at)
         clear = any(is_clear(value) for name, value in options.items() if "endpoint" in name)
         try:
-            with _sentences(UnknownConfigurationKeyError):
+            with in_sentences(UnknownConfigurationKeyError):
                 return cls(
                     from_url(
                         url,
@@ -163,7 +128,7 @@ class Store:
         somebody else put it, its first bytes are read again. A file that is no recording counts
         as none.
         """
-        with contextlib.suppress(*_MISSING), _sentences(*_MISSING):
+        with contextlib.suppress(*_MISSING), in_sentences(*_MISSING):
             found = obstore.get(self._objects, path, options={"head": True})
             size = found.meta["size"]
             audio = _noted(found.attributes)
@@ -192,7 +157,7 @@ class Store:
         attributes = None if self._folder else _notes(audio)
         file.seek(0)
         try:
-            with _sentences(AlreadyExistsError):
+            with in_sentences(AlreadyExistsError):
                 if size <= _SINGLE_BYTES:
                     data = file.read()
                     obstore.put(self._objects, path, data, attributes=attributes, mode="create")
@@ -212,7 +177,7 @@ class Store:
             KeyError: There is none.
         """
         try:
-            with _sentences(*_MISSING):
+            with in_sentences(*_MISSING):
                 if self._folder is not None:
                     return (self._folder / path).open("rb")
                 # Not by ranges: there are servers of S3 that answer the whole to each.
@@ -227,7 +192,7 @@ class Store:
 
     def delete(self, path: str) -> None:
         """Forget a recording; one that isn't there is forgotten already."""
-        with contextlib.suppress(*_MISSING), _sentences(*_MISSING):
+        with contextlib.suppress(*_MISSING), in_sentences(*_MISSING):
             obstore.delete(self._objects, path)
 
     def named(self, names: Collection[str]) -> list[str]:
@@ -235,7 +200,7 @@ class Store:
 
         Every path is looked at: a store finds nothing by a part of its name.
         """
-        with _sentences():
+        with in_sentences():
             return [
                 one["path"]
                 for some in obstore.list(self._objects)
@@ -255,7 +220,7 @@ class Store:
         check_path(path)
         if self._folder:
             return f"{self._served_at.rstrip('/')}/{quote(path)}"
-        with _sentences():
+        with in_sentences():
             store = cast("S3Store", self._objects)  # or another one that signs
             return obstore.sign(store, "GET", path, timedelta(hours=hours))
 
@@ -275,7 +240,7 @@ class Store:
                 "fetched a day later. Give the access key of a user that may read the bucket, or "
                 "set recording_access to filename."
             )
-        with _sentences():
+        with in_sentences():
             obstore.put(self._objects, PROBE, b"Written at the start of a run.\n")
         _fetch(url)
 
@@ -337,24 +302,3 @@ def _fetch(url: str) -> None:
             "of recordings_storage may read, and the store's region and policy. The vendor could "
             "not fetch a recording."
         )
-
-
-@contextlib.contextmanager
-def _sentences(*expected: type[Exception]) -> Iterator[None]:
-    """Turn whatever the store answers into a sentence that quotes nothing of it."""
-    try:
-        yield
-    except expected:
-        raise
-    except (BaseError, OSError, ValueError, NotImplementedError) as error:
-        if isinstance(error, InvalidPathError) or "parse path" in str(error):
-            raise PathError("is not the path of a recording") from None
-        raise StoreError(f"The store of recordings {_refusal(error)}.") from None
-
-
-def _refusal(error: Exception) -> str:
-    told = str(error)
-    for words, advice in _REFUSALS.items():
-        if re.search(words, told):
-            return advice
-    return f"failed ({type(error).__name__}): run again later"
