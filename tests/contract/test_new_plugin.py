@@ -62,7 +62,7 @@ def test_an_empty_folder_becomes_a_tap_that_is_tested(folder):
                 assert all((ROOT / one / "pyproject.toml").is_file() for one in installed)
                 continue
             done = subprocess.run(
-                ["bash", "-mec", "\n".join(block)],
+                ["bash", "-mec", "\n".join(["trap 'kill $(jobs -p) 2>&- || true' EXIT", *block])],
                 cwd=folder, env=environment(folder), capture_output=True, text=True,
                 timeout=200, check=False,
             )  # fmt: skip
