@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -21,21 +23,30 @@ OURS = {module.name for module in MODULES.values()}
 PLUGINS = {name for name in OURS if name.startswith(("tap_", "target_"))}
 
 
-def imported(module: Path) -> dict[str, set[str]]:
-    """File -> the top-level names it imports, also those inside functions and strings of typing."""
+def imports(file: Path) -> list[tuple[str, str]]:
+    """Module and name of each import of a file, also those inside functions and for types only."""
+    nodes = [*ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    return [
+        *(
+            (alias.name, "")
+            for node in nodes
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        ),
+        *(
+            (node.module, alias.name)
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        ),
+    ]
+
+
+def imported(folder: Path) -> dict[str, set[str]]:
+    """File -> the top-level names it imports."""
     return {
-        str(file.relative_to(ROOT)): {
-            name.split(".")[0]
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module]
-                if isinstance(node, ast.ImportFrom) and node.module and not node.level
-                else []
-            )
-        }
-        for file in module.rglob("*.py")
+        str(file.relative_to(ROOT)): {module.partition(".")[0] for module, _ in imports(file)}
+        for file in folder.rglob("*.py")
     }
 
 
@@ -103,20 +114,12 @@ def modules() -> dict[str, Path]:
 
 
 def arrows() -> dict[str, set[str]]:
-    """Module -> those of ours that it imports, for types only as well."""
+    """Module -> those of ours that it imports."""
     known = modules()
     return {
         name: {
-            module if f"{module}.{one}" not in known else f"{module}.{one}"
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-            for module, names in (
-                [(alias.name, [""]) for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [(node.module or "", [alias.name for alias in node.names])]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-            for one in names
+            f"{module}.{one}" if f"{module}.{one}" in known else module
+            for module, one in imports(file)
             if module in known
         }
         - {name}
@@ -175,11 +178,6 @@ def public(place: Path) -> set[str]:
     return set(ast.literal_eval(listed))
 
 
-def is_module(place: Path) -> bool:
-    """Whether that is a module or a package."""
-    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
-
-
 def through(module: str, name: str) -> list[str]:
     """Each step of one import from the shared library: package, name in it, and so on."""
     path = [*module.split("."), name]
@@ -195,16 +193,8 @@ def used(file: Path) -> set[str]:
     """What a file imports of the shared library, each step: ``singer_calls.extract.Client``."""
     return {
         step
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        for module, names in (
-            [(alias.name, [""]) for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [(node.module or "", [alias.name for alias in node.names])]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-        if module.split(".")[0] == SHARED.name
-        for name in names
+        for module, name in imports(file)
+        if module.partition(".")[0] == SHARED.name
         for step in through(module, name)
     }
 
@@ -253,3 +243,12 @@ def test_what_happens_when_is_found_in_three_files():
             files = re.findall(r"`(\w+/\w+\.py)`", way)
             assert len(files) <= 3
             assert all((SHARED / file).is_file() for file in files), files
+
+
+def test_the_door_for_targets_brings_no_sdk():
+    """``call-ledger`` goes through it too, and is started by people who wait."""
+    program = "import sys, singer_calls.deliver; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = done.stdout.decode().split()
+    assert "singer_calls.deliver.destination" in loaded
+    assert not {"singer_sdk", "sqlalchemy", "aiohttp", "requests"} & {*loaded}
