@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import packages
 from checkout import BIN, HOURS, ROOT, Project, ask, free_port, sandbox
 from progress import Progress
-from reconcile import DELIVERIES, compare, make_trouble, recorded, report
+from reconcile import DELIVERIES, compare, make_trouble, recorded, report, wait_for_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,10 +142,12 @@ def play(folder: Path, port: int) -> Iterator[tuple[str, bool]]:
     folder.mkdir(parents=True)
     steps = {f"install {name}": INSTALL_SECONDS for name in PLUGINS}
     steps |= {f"{number} {job}": JOB_SECONDS for number in (1, 2) for job in JOBS}
-    with sandbox(port, folder) as url:
-        project = Project(folder, url)
-        prescribed = make_trouble(url)
-        with Progress(steps, lambda: working(url)) as progress:
+    with contextlib.ExitStack() as vendors:
+        with Progress(steps, lambda: working(f"http://127.0.0.1:{port}")) as progress:
+            progress.say("starting the vendors on this machine")
+            url = vendors.enter_context(sandbox(port, folder))
+            project = Project(folder, url)
+            prescribed = make_trouble(url)
             progress.say(f"installing {len(PLUGINS)} plugins, in environments of their own")
             install(project, progress)
             progress.say("first run: all that the sources have")
@@ -155,7 +157,9 @@ def play(folder: Path, port: int) -> Iterator[tuple[str, bool]]:
             ask(f"{url}/_clock", {"advance": HOURS * 3600})
             progress.say("second run: what is new, and nothing twice")
             table = run_all(project, 2, progress)
-            print("", HEADER, *table, sep="\n")
+            print("", HEADER, *table, "", sep="\n")
+            progress.say("Invoca fetches the recordings")
+            wait_for_recordings(url)
         print("\nknown: delivered by an earlier run. Four calls met trouble in the first:")
         right = report(url, folder, prescribed)
         print()

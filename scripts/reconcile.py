@@ -218,19 +218,31 @@ def compare(url: str, folder: Path) -> bool:
     return right
 
 
+def _recordings(url: str) -> tuple[set[str], dict[str, Any]]:
+    """The calls of iovox that Invoca took, and of which it fetched what."""
+    taken = {key for key in ask(f"{url}/_books?vendor=invoca") if key.startswith("iovox:")}
+    journal = ask(f"{url}/_journal?vendor=invoca-recordings")
+    return taken, {
+        one["key"]: one.get("recording") for one in journal if one["duration"] is not None
+    }
+
+
+def wait_for_recordings(url: str) -> None:
+    """Wait until Invoca has fetched what it was told to, not longer than `FETCHED_SECONDS`."""
+    deadline = time.monotonic() + FETCHED_SECONDS
+    while time.monotonic() < deadline:
+        taken, got = _recordings(url)
+        if got.keys() >= taken:
+            break
+        time.sleep(0.2)
+
+
 def recorded(url: str) -> bool:
     """Whether Invoca could fetch the recording of each call of iovox that it took, as stereo.
 
     Prints a sentence.
     """
-    taken = {key for key in ask(f"{url}/_books?vendor=invoca") if key.startswith("iovox:")}
-    deadline = time.monotonic() + FETCHED_SECONDS
-    while True:
-        journal = ask(f"{url}/_journal?vendor=invoca-recordings")
-        got = {one["key"]: one.get("recording") for one in journal if one["duration"] is not None}
-        if got.keys() >= taken or time.monotonic() > deadline:
-            break
-        time.sleep(0.2)
+    taken, got = _recordings(url)
     stereo = {key for key, told in got.items() if str(told).startswith("stereo")}
     asked = ask(f"{url}/_books?vendor=iovox-recordings")
     print(
