@@ -31,6 +31,9 @@ from call_sandbox.testing import (
     state,
 )
 
+# What plugins import only once they need it.
+LATE = ("singer_calls", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg")
+LATE_IN_MELTANO = ("alembic.command", "sqlalchemy.dialects.sqlite", "meltano.core.meltano_file")
 EXAMPLES = 20  # of a random test, whose coverage is measured
 _AXE = """
 const done = arguments[arguments.length - 1];
@@ -229,7 +232,7 @@ def uncovered(monkeypatch):
 @pytest.fixture(scope="session")
 def programs():
     """Starts any plugin by forking a process that has imported them all."""
-    with ForkServer(*packages.plugins()) as programs:
+    with ForkServer(*packages.plugins(), packages=LATE) as programs:
         yield programs
 
 
@@ -239,7 +242,7 @@ def uncovered_programs():
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             _uncover(patch)
-            programs = stack.enter_context(ForkServer(*packages.plugins()))
+            programs = stack.enter_context(ForkServer(*packages.plugins(), packages=LATE))
         yield programs
 
 
@@ -252,7 +255,7 @@ def meltano():
     stack = ExitStack()
     with pytest.MonkeyPatch.context() as patch:
         _uncover(patch)
-        server = stack.enter_context(ForkServer("meltano"))
+        server = stack.enter_context(ForkServer("meltano", packages=LATE_IN_MELTANO))
     nothing = stack.enter_context(open(os.devnull, "rb"))  # noqa: PTH123, SIM115
 
     def meltano(*arguments, cwd, env):

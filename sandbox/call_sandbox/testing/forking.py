@@ -22,10 +22,11 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _REQUEST_BYTES = 1 << 20  # of one request at most: a command line and an environment
 _SERVER = "import sys; from call_sandbox.testing.forking import serve; sys.exit(serve()())"
@@ -39,10 +40,12 @@ class ForkServer:
 
     Args:
         programs: Console scripts, by name, that are imported beforehand.
+        packages: Likewise with all that is in them: what programs import late, only when needed.
     """
 
-    def __init__(self, *programs: str) -> None:
+    def __init__(self, *programs: str, packages: Sequence[str] = ()) -> None:
         self._programs = programs
+        self._packages = packages
 
     def __enter__(self) -> Self:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -50,7 +53,10 @@ class ForkServer:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
         with theirs:
             self._server = subprocess.Popen(  # noqa: S603 - this module
-                [sys.executable, "-P", "-c", _SERVER, str(theirs.fileno()), *self._programs],
+                [
+                    *(sys.executable, "-P", "-c", _SERVER, str(theirs.fileno())),
+                    *(",".join(self._packages), *self._programs),
+                ],
                 pass_fds=[theirs.fileno()],
                 # Like those of a plugin: what is learned of them at the start stays true.
                 stdin=subprocess.PIPE,
@@ -139,10 +145,8 @@ def serve() -> Callable[[], Any]:
         ends as an interpreter does; in the server nothing.
     """
     control = socket.socket(fileno=int(sys.argv[1]))
-    programs = {name: _script(name) for name in sys.argv[2:]}
-    for program in programs.values():
-        # Its module, not the command in it: the SDK sets up logging when that is looked up.
-        import_module(program.module)
+    programs = {name: _script(name) for name in sys.argv[3:]}
+    _import(programs.values(), filter(None, sys.argv[2].split(",")))
     gc.collect()
     gc.freeze()
     children: dict[int, int] = {}
@@ -174,6 +178,16 @@ def serve() -> Callable[[], Any]:
         for end in streams:
             os.close(end)
         control.send(str(pid).encode())
+
+
+def _import(programs: Iterable[EntryPoint], packages: Iterable[str]) -> None:
+    for program in programs:
+        # Its module, not the command in it: the SDK sets up logging when that is looked up.
+        import_module(program.module)
+    for name in packages:
+        package = import_module(name)
+        for module in walk_packages(getattr(package, "__path__", ()), f"{name}."):
+            import_module(module.name)
 
 
 def _script(name: str) -> EntryPoint:
