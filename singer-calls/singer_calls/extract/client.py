@@ -87,8 +87,7 @@ class Client:
         timeout: Seconds without an answer, connecting included; likewise between two pieces of a
             body.
         policy: How often and how long a request is tried.
-        requests_per_minute: Never exceeded, None for no limit.
-        requests_per_second: Likewise.
+        requests_per_minute, requests_per_second: Never exceeded, None for no limit.
         limiter: In its place that of another client of the same vendor, to share it.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
@@ -203,11 +202,7 @@ class Client:
         return records
 
     def tell(self, drift: SchemaDrift, answer: SchemaDrift) -> None:
-        """Add what one answer showed.
-
-        Raises:
-            PluginError: All answers together hold more that is no call than calls.
-        """
+        """Add what one answer showed; PluginError when all hold more that is no call than calls."""
         drift.add(answer)
         if drift.hopeless:
             raise PluginError(
