@@ -105,9 +105,9 @@ def test_the_next_runs_do_what_was_chosen_on_the_page(bench, desk, browser, way)
     """
     size, scheme, hand = way
     delivered, released, dropped, left, good = [bench.key(n) for n in range(5)]
-    for number in range(4):
-        bench.script([bench.key(number)], "reset_after_body")
-        bench.run(bench.calls(number + 1))
+    for last in (2, 4):  # three in a row would end a run
+        bench.script(bench.keys(last - 2, last), "reset_after_body")
+        bench.run(bench.calls(last))
     assert bench.run(bench.calls(5)).code == 0
     answered = {entry["key"]: entry["status"] for entry in bench.journal()}
     assert [key for key, status in answered.items() if status] == [good]
