@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from call_sandbox.vendors.iovox import FILTERS as DOCUMENTED
+from call_sandbox.vendors.iovox_query import FILTERS as DOCUMENTED
 from tap_iovox.filters import DECIDED_ELSEWHERE, FILTERS
 
 # Filter -> a value as a user may give it, and as the request has to carry it.
