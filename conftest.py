@@ -58,11 +58,9 @@ def pytest_sessionfinish(session):
 def pytest_runtest_call(item):
     """Measure the first examples of a random test: all of them would take twice the time."""
     plugin = item.config.pluginmanager.get_plugin("_cov")
-    controller, drawn = (
-        getattr(plugin, "cov_controller", None),
-        getattr(item.obj, "hypothesis", None),
-    )
-    if controller is None or drawn is None:
+    controller = getattr(plugin, "cov_controller", None)
+    drawn = getattr(item.obj, "hypothesis", None)
+    if None in {controller, drawn} or item.get_closest_marker("no_cover"):
         return (yield)
     test, numbers = drawn.inner_test, count(1)
 
