@@ -519,6 +519,18 @@ def test_who_read_the_source_later_has_the_last_word(ledger):
     assert row_of(ledger, "a").updated == before.updated
 
 
+def test_an_older_run_that_sends_a_call_again_makes_nobody_forget_who_read_it_later(bench, ledger):
+    """The newer run's attempt may have been processed."""
+    ledger.apply([Claim(HERE, "a", None, b"f" * 16, CALL, told=TOLD, source_read=20)])
+    note(ledger, "a", UNKNOWN)
+    other = bench.open()
+    seen = row_of(other, "a")
+    other.apply([Claim(HERE, "a", seen, b"g" * 16, CALL, told=TOLD, source_read=10)])
+    note(other, "a", DUPLICATE)
+    assert row_of(other, "a").source_read == 20
+    assert tell(other, 15) == 0
+
+
 def test_what_counts_as_said_of_a_call_is_kept_once(ledger):
     """Of one that was delivered before it was kept, and of no other."""
     for key, told in (("a", None), ("b", Told(("Quote",)))):
