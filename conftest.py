@@ -60,7 +60,7 @@ def pytest_runtest_call(item):
     plugin = item.config.pluginmanager.get_plugin("_cov")
     controller = getattr(plugin, "cov_controller", None)
     drawn = getattr(item.obj, "hypothesis", None)
-    if None in {controller, drawn} or item.get_closest_marker("no_cover"):
+    if not controller or not drawn or item.get_closest_marker("no_cover"):
         return (yield)
     test, numbers = drawn.inner_test, count(1)
 
