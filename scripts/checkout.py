@@ -75,6 +75,8 @@ class Project:
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
             "XDG_STATE_HOME": str(folder / "log"),
             "NO_COLOR": "1",
+            # Compiling all of an environment takes longer than what a few runs import of it.
+            "UV_COMPILE_BYTECODE": "0",
             **ONE_LOOK,
             **_recordings(folder, url),
         }
