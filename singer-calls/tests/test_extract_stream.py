@@ -251,6 +251,23 @@ def test_windows_are_emitted_in_order_and_saved_one_by_one(in_flight):
             assert message["record"]["date"] < limit
 
 
+def test_a_record_was_extracted_when_its_answer_was_asked_for():
+    """And not when it was its turn to be written: who asked later knows better."""
+    vendor, asked = Vendor(hourly(24 * 6)), []
+    inner = vendor.answer
+
+    def answer(window):
+        asked.append(datetime.now(UTC))
+        return inner(window)
+
+    vendor.answer = answer
+    run = Run(vendor, start_date=T0, end_date=T0 + 6 * DAY, window_days=2, windows_in_flight=1)
+    stamps = {record["time_extracted"]: None for record in run.of("RECORD")}
+    assert len(stamps) == len(asked) == 3
+    for stamp, at in zip(stamps, asked, strict=True):
+        assert datetime.fromisoformat(stamp) <= at
+
+
 def test_as_many_windows_are_in_flight_as_the_setting_says():
     """Neither fewer nor more are asked for at once."""
     vendor, at_once, lock = Vendor({}), [], threading.Lock()

@@ -24,6 +24,7 @@ from singer_calls.deliver.ledger import Claim, LedgerError, Lookup, Note, RunFac
 from singer_calls.deliver.machine import Machine, Process
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_report import report
+from singer_calls.ledger_cli.desk import Desk
 
 FACTS = RunFacts("target-test", request_timeout=10)
 HERE = Account("impact", "https://vendor.example", "7")
@@ -69,6 +70,20 @@ def test_a_ledger_that_cannot_be_opened_says_why_and_no_secret(url, says):
     with pytest.raises(LedgerError, match=says) as caught:
         SqlLedger(url, FACTS)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_ledger_made_before_its_format_got_a_column_gets_it(ledger_url):
+    """And what stands in it counts; a person may look before a run has opened it."""
+    ledger = SqlLedger(ledger_url, FACTS)
+    deliver(ledger, "a")
+    with ledger._database.writing() as connection:
+        for column in tables.ADDED:
+            connection.exec_driver_sql(f"ALTER TABLE {tables.CALLS.name} DROP COLUMN {column.name}")
+    ledger._database.close()
+    assert [call.key for call in Desk(ledger_url).under(["a"])] == ["a"]
+    opened = SqlLedger(ledger_url, FACTS)
+    assert (row_of(opened, "a").state, row_of(opened, "a").told) == (ACCEPTED, None)
+    opened.close()
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
