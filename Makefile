@@ -107,8 +107,8 @@ airflow-lock: $(READY) ## lock the newest versions of Airflow that will do
 	  --custom-compile-command 'make airflow-lock' \
 	  -o orchestrate/airflow/requirements.txt orchestrate/airflow/requirements.in
 
-scale-demo: $(ENGINE) ## a past of two sources over 1, 2 and 3 workers, one of which is killed
-	@$(BIN)/python scripts/scale_demo.py
+scale-demo: $(ENGINE) ## a past of two sources over 1, 2 and 3 workers, one of which is killed (YEAR=1)
+	@$(BIN)/python scripts/scale_demo.py $(if $(YEAR),--year)
 
 test-scale: $(ENGINE) ## the tests of many machines (not part of make test)
 	$(BIN)/pytest -m scale --timeout 1200 tests/orchestrate
