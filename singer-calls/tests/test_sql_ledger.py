@@ -80,7 +80,8 @@ def test_a_ledger_made_before_its_format_got_a_column_gets_it(ledger_url):
         for column in tables.ADDED:
             connection.exec_driver_sql(f"ALTER TABLE {tables.CALLS.name} DROP COLUMN {column.name}")
     ledger._database.close()
-    assert [call.key for call in Desk(ledger_url).under(["a"])] == ["a"]
+    with contextlib.closing(Desk(ledger_url)) as desk:
+        assert [call.key for call in desk.under(["a"])] == ["a"]
     opened = SqlLedger(ledger_url, FACTS)
     assert (row_of(opened, "a").state, row_of(opened, "a").told) == (ACCEPTED, None)
     opened.close()
