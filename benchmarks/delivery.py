@@ -267,13 +267,12 @@ def table(
     rows = []
     for (name, width), one in found.items():
         other = found.get((base, width))
-        times = one.rate.median / other.rate.median if other and other.rate.median else 0
         rows.append(
             [
                 name,
                 str(width),
                 one.rate.text(digits),
-                f"{times:.2f}" if times and one.rate.median else "",
+                one.rate.times(other.rate) if other else "",
                 one.processor.text(3),
             ]
         )

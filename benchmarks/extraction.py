@@ -174,16 +174,16 @@ def compare(vendor: Vendor, folder: Path, rounds: int, calls: int) -> tuple[Tabl
                     if number:
                         rate.values.append(wrote / cost.seconds)
                         processor.values.append(1000 * cost.processor / wrote)
-            stock = found["Singer SDK, RESTStream"][0].median
-            if stock and source.tap == "tap-invox":
-                ratio = found[source.tap][0].median / stock
+            stock = found["Singer SDK, RESTStream"][0]
+            if stock.median and source.tap == "tap-invox":
+                ratio = found[source.tap][0].median / stock.median
             what = f"{source.vendor}{', all elements' if source.elements else ''}"
             rows += [
                 [
                     what,
                     name,
                     rate.text(),
-                    f"{rate.median / stock:.2f}" if stock and rate.median else "",
+                    rate.times(stock),
                     processor.text(3),
                 ]
                 for name, (rate, processor) in found.items()

@@ -52,8 +52,8 @@ def grown(desk: Desk, calls: int, rows: int) -> Table:
             processor.values.append(1000 * (cost.processor - start.processor) / (calls - 1))
     lines = []
     for (rate, processor), held in zip(found.values(), (1000, rows), strict=True):
-        share = rate.median / found[small][0].median
-        lines.append([f"{held:,}", rate.text(), f"{share:.0%}", processor.text(3)])
+        share = rate.times(found[small][0], ".0%")
+        lines.append([f"{held:,}", rate.text(), share, processor.text(3)])
     big.unlink()
     note = "New calls, SQLite, kept connections, 32 in flight. Goal: within 10 %."
     head = ["rows in the ledger", "calls/s", "of a new ledger", "processor, ms a call"]
@@ -91,9 +91,9 @@ def servers(desk: Desk, calls: int) -> Table:
                     figure.missing = str(error)
                 else:
                     figure.values.append(calls // writers * writers / (seconds - starts))
-    base = found["SQLite, 1 writer"].median
+    base = found["SQLite, 1 writer"]
     lines = [
-        [f"{name} writers" if name[-1].isdigit() else name, one.text(), f"{one.median / base:.0%}"]
+        [f"{name} writers" if name[-1].isdigit() else name, one.text(), one.times(base, ".0%")]
         for name, one in found.items()
     ]
     note = "All writers together, 16 in flight each, kept connections. Goal: 80 % of SQLite's."

@@ -53,12 +53,19 @@ class Figure:
     @property
     def median(self) -> float:
         """The middle one; 0.0 where there is none."""
-        return median(self.values) if self.values and not self.missing else 0.0
+        known = self.values and not self.missing and min(self.values) > 0
+        return median(self.values) if known else 0.0
+
+    def times(self, other: Figure, form: str = ".2f") -> str:
+        """How many times another figure it is; empty where one is missing."""
+        return format(self.median / other.median, form) if self.median and other.median else ""
 
     def text(self, digits: int = 0) -> str:
         """Median, least and most."""
         if self.missing or not self.values:
             return self.missing or "none"
+        if min(self.values) <= 0:
+            return "less than its start varies"
         low, high = min(self.values), max(self.values)
         return f"{self.median:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
