@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.transitions import Place
 
 _NAMES = (ACCOUNTS.c.id, ACCOUNTS.c.vendor, ACCOUNTS.c.origin, ACCOUNTS.c.campaign)
+_FLOORS = sa.select(ACCOUNTS.c.id, ACCOUNTS.c.floor).where(ACCOUNTS.c.floor.is_not(None))
 
 
 class Calls:
@@ -53,19 +54,14 @@ class Calls:
         """Number accounts that have none, in a transaction of their own."""
         if accounts <= self._numbers.keys():
             return
-        new = [
-            {"vendor": one.vendor, "origin": one.origin, "campaign": one.campaign}
-            for one in sorted(accounts, key=lambda one: (one.vendor, one.origin, one.campaign))
-            if one not in self._numbers
-        ]
+        new = [one._asdict() for one in sorted(accounts) if one not in self._numbers]
         with self._database.writing() as connection:
             connection.execute(self._rows.new_accounts, new)
             self._load(connection)
 
     def floors(self, connection: Connection) -> dict[Account, int]:
         """Moments before which an account takes no new call."""
-        columns = (ACCOUNTS.c.id, ACCOUNTS.c.floor)
-        found = connection.execute(sa.select(*columns).where(ACCOUNTS.c.floor.is_not(None))).all()
+        found = connection.execute(_FLOORS)
         return {self._accounts[id_]: floor for id_, floor in found if id_ in self._accounts}
 
     def _load(self, connection: Connection) -> None:

@@ -87,7 +87,10 @@ def delivered_keys(requests: Iterable[Request]) -> set[str]:
 
 def is_quiet(before: Row, after: Row) -> bool:
     """Whether only what is known of a call's source has changed, and nothing happened to it."""
-    return replace(before, source_read=after.source_read, told=after.told) == after
+    # The state first: where a call moves on, it has changed.
+    return before.state == after.state and after == replace(
+        before, source_read=after.source_read, told=after.told
+    )
 
 
 def left(row: Row) -> Row:
