@@ -22,6 +22,7 @@ from typing import NamedTuple
 import packages
 import pytest
 import sqlalchemy as sa
+from coverage import Coverage
 
 from call_sandbox.testing import (
     ForkServer,
@@ -54,29 +55,40 @@ def pytest_sessionfinish(session):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item):
-    """Measure the first examples of a random test: all of them would take twice the time."""
-    plugin = item.config.pluginmanager.get_plugin("_cov")
-    controller = getattr(plugin, "cov_controller", None)
-    drawn = getattr(item.obj, "hypothesis", None)
-    if not controller or not drawn or item.get_closest_marker("no_cover"):
-        return (yield)
-    test, numbers = drawn.inner_test, count(1)
+    """Measure the first examples of a random test: all of them would take twice the time.
 
-    @wraps(test)
+    And of what is marked ``no_cover`` nothing: a worker is a subprocess, which coverage measures
+    besides pytest-cov.
+    """
+    drawn = getattr(item.obj, "hypothesis", None)
+    stopped = []
+
+    def stop():
+        while current := Coverage.current():
+            current.stop()
+            stopped.append(current)
+
+    test, numbers = drawn and drawn.inner_test, count(1)
+
+    @wraps(test or stop)
     def measured(*arguments, **named):
         if next(numbers) == EXAMPLES:
-            controller.cov.stop()
+            stop()
         return test(*arguments, **named)
 
-    drawn.inner_test = measured
+    if item.get_closest_marker("no_cover"):
+        stop()
+    elif drawn:
+        drawn.inner_test = measured
     try:
         return (yield)
     finally:
-        drawn.inner_test = test
-        if next(numbers) > EXAMPLES:
-            controller.cov.start()
+        if drawn:
+            drawn.inner_test = test
+        for each in reversed(stopped):
+            each.start()
 
 
 @pytest.fixture(scope="session")
