@@ -121,7 +121,7 @@ class Bench:
             for width in WIDTHS
             for sender in (KEPT, OURS, BATCH, DLT, BARE_KEPT, BARE)
         ]
-        calls = {width: self.many(60 * width) for width in WIDTHS}
+        calls = {width: self.many(40 * width) for width in WIDTHS}
         found = compare(self.desk, [*senders, (TLS, 32)], calls, latency=0.05)
         note = "Goals: ahead of every peer, 95 % of bare aiohttp with the same connections."
         self.tables.append(table("Delivery, a vendor of 50 ms", note, found, BARE.name))
@@ -143,7 +143,7 @@ class Bench:
     def faults(self) -> None:
         """Calls that the vendor wants later, among others."""
         found: dict[str, Figure] = {"all goes well": Figure(), "1 % wait a second, twice": Figure()}
-        calls = self.many(3000)
+        calls = self.many(2400)
         for _ in range(self.desk.rounds):
             for figure, retry in zip(found.values(), (0, 100), strict=True):
                 start = self.desk.send(OURS, 1, 16, latency=0.05)
@@ -170,7 +170,7 @@ class Bench:
 
     def taps(self) -> None:
         """Reading."""
-        calls = self.many(100_000 if self.long else 30_000)
+        calls = self.many(100_000 if self.long else 20_000)
         desk = self.desk
         read, ratio = extraction.compare(desk.vendor, desk.folder, desk.rounds, calls)
         self.tables.append(read)
