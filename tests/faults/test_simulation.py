@@ -36,6 +36,7 @@ def test_no_schedule_breaks_the_promise(first):
     play_all(range(first, first + BLOCK))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "seeds", [range(30), pytest.param(range(300), marks=[pytest.mark.long, LASTING])]
 )
