@@ -26,7 +26,11 @@ UV = Path(sys.executable).with_name("uv")
 
 def environment(folder):
     """What a block runs in: the folder's own .venv first, and no settings of this process."""
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("COV", "TAP_", "VIRTUAL_ENV"))}
+    keep = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("COV", "PYTEST", "TAP_", "VIRTUAL_ENV"))
+    }
     return keep | {"PATH": f"{folder / '.venv' / 'bin'}:{os.environ['PATH']}"}
 
 

@@ -74,7 +74,7 @@ class Way:
 
 
 @pytest.fixture
-def way(s3, programs, tmp_path):
+def way(s3, launch, tmp_path):
     planted = Planted(secrets=(*s3.storage.values(), CREDENTIALS["secure_key"], "X-Amz-"))
     for name in ("tap", "target"):
         (tmp_path / name).mkdir()
@@ -93,7 +93,7 @@ def way(s3, programs, tmp_path):
                 "end_date": "2025-11-03T00:00:00Z",
                 "window_days": 2,
             },
-            programs,
+            launch,
             planted,
         ) as tap,
         Plugin(
@@ -109,7 +109,7 @@ def way(s3, programs, tmp_path):
                 "recordings_storage": s3.storage,
                 "stream_maps": {"calls": MAPPING},
             },
-            programs,
+            launch,
             planted,
         ) as target,
     ):

@@ -29,7 +29,7 @@ def test_a_call_goes_at_once_and_its_sentiment_follows(pipeline, sandbox):
     assert run.code == 0, run.errors
     late = sandbox.signals()
     changed = {key for key in early if late[key] != early[key]}
-    assert len(changed) > 3
+    assert changed
     assert {late[key]["updates"] for key in changed} == {1}
     assert sorted(entry["key"] for entry in sandbox.journal("invoca-signals")) == sorted(changed)
     assert any(any(late[key]["signals"].values()) for key in changed)
