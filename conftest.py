@@ -118,7 +118,8 @@ def browser(program):
 @pytest.fixture(scope="session")
 def axe(program):
     """``axe(browser)``: what axe-core finds seriously wrong for people who can't see the page."""
-    npm = subprocess.run([program("npm"), "root", "-g"], capture_output=True, text=True, check=True)
+    root = [program("npm"), "root", "--global", "--logs-max=0"]
+    npm = subprocess.run(root, capture_output=True, text=True, check=True)
     script = Path(npm.stdout.strip()) / "axe-core" / "axe.min.js"
     if not script.exists():
         pytest.skip("axe-core is not installed: npm install --global axe-core")

@@ -129,6 +129,7 @@ def test_the_form_of_the_dates_is_a_setting(sandbox, form, first, last):
     """INVOX publishes none; whole days are asked for so that none is missed."""
     config = {"api_key": INVOX_API_KEY, "api_url": f"{sandbox.url}/invox", "date_form": form}
     stream = TapInvox(config=config).streams["calls"]
+    stream.prepare()
     sandbox.faults("invox", "204")
     window = Window(datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 3, tzinfo=UTC))
     assert list(stream.read(window, divisible=False)) == []

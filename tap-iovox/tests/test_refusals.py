@@ -65,7 +65,7 @@ def test_wrong_credentials_mention_the_allow_list(bench, status, form):
 def test_a_refused_field_is_named(bench, form, monkeypatch):
     """The documented error over the wire, for a field that this iovox does not know."""
     monkeypatch.setattr(
-        "call_sandbox.vendors.iovox.FIELDS",
+        "call_sandbox.vendors.iovox_query.FIELDS",
         {"id": ("", "id"), "call_start": ("", "call_start")},
     )
     bench.sandbox.switches("iovox", errors=form)
