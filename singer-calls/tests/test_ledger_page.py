@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,8 @@ def address(kept):
         [command, *place, "page", "--who", "ana"], stdout=subprocess.PIPE, text=True
     ) as server:
         yield server.stdout.readline().strip()
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # Ctrl-C
+    assert server.returncode == 0
 
 
 @pytest.fixture
