@@ -106,13 +106,20 @@ def program():
 
 
 @pytest.fixture(scope="session")
-def browser(program):
-    """A headless Chromium; what it shows is a test's to load and to leave."""
+def _chromium(program):
     from screenshots import chromium  # noqa: PLC0415 - slow to import
 
     binary = program("chromium", "chromium-browser", "google-chrome")
     with chromium(binary, program("chromedriver")) as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(_chromium):
+    """A headless Chromium with an empty console."""
+    yield _chromium
+    _chromium.get("about:blank")  # a page would go on asking a server that is gone
+    _chromium.get_log("browser")
 
 
 @pytest.fixture(scope="session")
