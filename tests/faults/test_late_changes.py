@@ -242,6 +242,20 @@ def test_calls_go_on_while_the_signal_api_is_down_and_the_run_fails(bench):
     assert bench.true()[bench.key(0)] == {"sale"}
 
 
+@pytest.mark.parametrize("fault", ["500", "401"])
+def test_nothing_more_is_asked_of_a_signal_api_that_is_given_up(bench, fault):
+    """Of all calls that follow none is told, and none is settled."""
+    bench.run(bench.read(0, *[{}] * 20))
+    bench.sandbox.faults(SIGNALS, fault)
+    changed = bench.read(1, *[tags("sale")] * 20)
+    run = bench.run(changed, backoff_max_tries=1, max_in_flight=1)
+    assert run.code == 1
+    assert len(bench.told()) == 1
+    assert not run.states
+    bench.sandbox.faults(SIGNALS)
+    counted(bench.run(changed), updated=20)
+
+
 def test_a_call_whose_first_attempt_said_something_else_is_told_what_is_so(bench):
     """Its outcome was unknown; Invoca has it, with what was known then."""
     bench.script([bench.key(0)], "reset_after_body")

@@ -165,6 +165,8 @@ class LatestSender(Sender):
             if refused.earlier:
                 return refused
             return await self._unsent.refused_unasked(call, delivery, row, refused, db.LATEST)
+        if self.abandoned:  # the call came after the end: see ``_end`` for those before it
+            raise asyncio.CancelledError
         claim = Claim(
             known.account,
             known.key,
