@@ -41,7 +41,7 @@ class Invoca(Destination):
         """The Signal API, if late changes are sent."""
         if self.settings.get("late_changes") == "ignore":
             return None
-        return Signals(self.settings, self.headers())
+        return Signals(self.settings, self.headers)
 
     @override
     def headers(self) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from target_invoca_calls.call import KEY, Renderer
 from target_invoca_calls.signal_responses import TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DAYS = 548  # 18 months: Invoca community, ta-p/696
 _PARTNER = "target-invoca-calls:"
@@ -31,7 +31,7 @@ class Signals(LatestDestination):
 
     Args:
         settings: The plugin's.
-        headers: Those of an ingestion.
+        headers: Those of an ingestion; asked for each request.
     """
 
     vendor = "invoca-signals"
@@ -39,14 +39,16 @@ class Signals(LatestDestination):
     requests_per_minute = 100  # Invoca community, ta-p/696
     responses = TABLE
 
-    def __init__(self, settings: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], headers: Callable[[], Mapping[str, str]]
+    ) -> None:
         super().__init__(settings)
         self._headers = headers
         self._renderer = Renderer.of(settings)
 
     @override
     def headers(self) -> Mapping[str, str]:
-        return self._headers
+        return self._headers()
 
     @override
     def know(self, record: Mapping[str, Any]) -> Knowledge:

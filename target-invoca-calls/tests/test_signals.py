@@ -24,7 +24,7 @@ def errors(kind, text=""):
 
 def outcome(status, body=None, *, whole=True, headers=None):
     data = b"" if body is None else json.dumps(body).encode()
-    return Signals(SETTINGS, {}).outcome(Response(status, headers or {}, data, whole=whole))
+    return Signals(SETTINGS, dict).outcome(Response(status, headers or {}, data, whole=whole))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def deliver(calls, answer, *, in_flight=16, tries=6, policy="hold"):
             destination=destination,
             ledger=world.ledger(),
             letters=Letters(world),
-            make_transport=lambda _may_send: vendor,
+            make_transport=lambda _endpoint, _may_send: vendor,
             watermark=watermark,
             summary=summary,
             workers=(Worker(process), Worker(process)),

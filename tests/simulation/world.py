@@ -469,7 +469,7 @@ class World:
             destination=destination,
             ledger=ledger,
             letters=Letters(self),
-            make_transport=lambda may_send: Transport(process, may_send),
+            make_transport=lambda _endpoint, may_send: Transport(process, may_send),
             watermark=watermark,
             summary=Summary(self.loop.time),
             workers=(Worker(process), Worker(process)),

@@ -182,16 +182,15 @@ class LiveDelivery:
     def _make(self, options: RunOptions) -> DeliveryRun:
         target, config = self._target, self._target.config
         assert self._ledger is not None  # noqa: S101 - see ``_running``
-        destination = target.destination
         agent = {"User-Agent": target.user_agent}
         return DeliveryRun(
             options,
-            destination=destination,
+            destination=target.destination,
             ledger=self._ledger,
             letters=self._letters,
-            make_transport=lambda may_send: Transport(
-                headers=lambda: {**agent, **destination.headers()},
-                sign=destination.sign,
+            make_transport=lambda endpoint, may_send: Transport(
+                headers=lambda: {**agent, **endpoint.headers()},
+                sign=endpoint.sign,
                 url=config["api_url"],
                 timeout=config["request_timeout"],
                 connections=config["max_in_flight"],

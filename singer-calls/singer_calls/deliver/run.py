@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from singer_calls.deliver.call import Call
     from singer_calls.deliver.dead_letters import DeadLetters
-    from singer_calls.deliver.destination import Destination
+    from singer_calls.deliver.destination import Destination, Endpoint
     from singer_calls.deliver.group_commit import Worker
     from singer_calls.deliver.ledger import Ledger
     from singer_calls.deliver.run_options import RunOptions
@@ -41,7 +41,7 @@ class DeliveryRun:
         destination: Where calls go.
         ledger: Opened and closed by its owner.
         letters: Files of what is set aside; closed by the run.
-        make_transport: Makes a way to the vendor, given what says whether a request may leave;
+        make_transport: Makes a way to an endpoint, given what says whether a request may leave;
             entered and left by the run. Calls have one, what is said of them later another.
         watermark: Which STATE is true already.
         summary: Counts.
@@ -58,7 +58,7 @@ class DeliveryRun:
         destination: Destination,
         ledger: Ledger,
         letters: DeadLetters,
-        make_transport: Callable[[Callable[[], bool]], Transport],
+        make_transport: Callable[[Endpoint, Callable[[], bool]], Transport],
         watermark: Watermark,
         summary: Summary,
         workers: tuple[Worker, Worker],
@@ -71,7 +71,7 @@ class DeliveryRun:
         self._on_failed = failed
         self._worker = workers[1]
         self.lease = Lease(ledger, workers[1], options.request_timeout, clocks[0])
-        self._transport = make_transport(self.lease.may_send)
+        self._transport = make_transport(destination, self.lease.may_send)
         self._commit = GroupCommit(ledger, letters, workers[0])
         self.sender = Sender(
             options.sender,
@@ -82,11 +82,11 @@ class DeliveryRun:
             clocks=clocks,
         )
         self.latest: LatestSender | None = None
-        if destination.latest is not None and options.latest is not None:
-            self._latest_transport = make_transport(self.lease.may_send)
+        if (latest := destination.latest) is not None and options.latest is not None:
+            self._latest_transport = make_transport(latest, self.lease.may_send)
             self.latest = LatestSender(
                 options.latest,
-                destination.latest,
+                latest,
                 transport=self._latest_transport,
                 commit=self._commit,
                 clocks=clocks,
