@@ -64,10 +64,10 @@ test-long: $(LOADED) ## the long fault set: random kills, a million records (see
 test-neighbours: $(READY) ## other people's taps and targets at both ends of ours (needs a package index)
 	$(BIN)/pytest -m long --timeout 1200 tests/neighbours tests/contract/test_wheels.py
 
-bench: $(READY) ## speed beside other programs, under 15 minutes: benchmarks/RESULTS.md
+bench: $(READY) ## speed beside other programs, a quarter of an hour: benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py
 
-bench-long: $(READY) ## the same with a million calls and ten million rows
+bench-long: $(READY) ## the same with more calls, and ten million rows
 	$(BIN)/python benchmarks/bench.py --long
 
 check: lint types workflows ## lint and types, no tests

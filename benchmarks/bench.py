@@ -1,7 +1,7 @@
 """Measures what is claimed about speed, beside what one would take instead; writes RESULTS.md.
 
-make bench          under 15 minutes on two cores
-make bench-long     also 10^6 calls and 10^7 rows
+make bench          a quarter of an hour on two cores
+make bench-long     also 100,000 calls and 10^7 rows
 
 python benchmarks/bench.py [--long] [--rounds 3] [--only start,...] [--scale 1.0]
 """

