@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from singer_calls.deliver import (
     DIGITS,
@@ -71,6 +72,12 @@ def _zip(value: object) -> str:
     return digits
 
 
+def _click(value: object) -> str:
+    # One in ten ids has a colon, and is `xgMQ4KWb%3Axy...` in the address of the landing page.
+    return scalar(unquote(scalar(value)))
+
+
+_CLICK = Kind("text; what is percent-encoded, as in an address, is decoded", _click)
 _COUNTRY = Kind(
     "ISO 3166 code, sent as alpha-2; by default that of the number", _country, in_identity
 )
@@ -102,7 +109,7 @@ PARAMETERS = (
     Parameter("SubId1", _SHORT, "The partner's first value"),
     Parameter("SubId2", _SHORT, "The partner's second value"),
     Parameter("SubId3", _SHORT, "The partner's third value"),
-    Parameter("ClickId", text(), "impact.com's click id from the landing page"),
+    Parameter("ClickId", _CLICK, "impact.com's click id from the landing page"),
     Parameter("City", text(), "City of the caller"),
     Parameter("Region", text(), "Region of the caller"),
     Parameter("Zip", _POSTCODE, "Postcode of the caller", decoration=True),

@@ -98,6 +98,27 @@ def test_the_documented_request_goes_out_byte_for_byte():
     assert len(free) == 31
 
 
+@pytest.mark.parametrize(
+    ("written", "click"),
+    [
+        ("QiiWXOVnrQ3SQHl24jQjyxBGUkmzfJ3i1VHrWM0", "QiiWXOVnrQ3SQHl24jQjyxBGUkmzfJ3i1VHrWM0"),
+        ("xgMQ4KWb%3AxyIWO7Uo7", "xgMQ4KWb:xyIWO7Uo7"),
+        ("xgMQ4KWb%3axyIWO7Uo7", "xgMQ4KWb:xyIWO7Uo7"),
+        ("xgMQ4KWb:xyIWO7Uo7", "xgMQ4KWb:xyIWO7Uo7"),
+        ("V-S~T^f+KW%7E1", "V-S~T^f+KW~1"),
+        ("100%", "100%"),
+    ],
+)
+def test_a_click_is_the_id_and_not_its_spelling_in_an_address(written, click):
+    """Or impact.com finds no click of that id, and no partner is paid for the call."""
+    assert render(RECORD | {"ClickId": written})["ClickId"] == click
+
+
+def test_a_click_that_hides_a_nul_is_refused():
+    """As one that shows it."""
+    assert refusal(RECORD | {"ClickId": "x%00y"}).field == "ClickId"
+
+
 def test_the_readme_s_form_of_each_parameter_is_said():
     """Every row of the table has a rule and a meaning in words."""
     assert all(one.kind.says and one.description for one in PARAMETERS)

@@ -109,7 +109,7 @@ def test_a_call_to_nobody_has_the_number_that_was_called():
     ],
 )  # fmt: skip
 def test_a_click_is_read_from_the_address_of_the_page(page, click):
-    """Under both names, whatever their case; other networks' clicks are none."""
+    """Under both names, whatever their case, for the target to decode; others' clicks are none."""
     assert mapped("invox", page=page)["ClickId"] == click
 
 
