@@ -157,6 +157,10 @@ SPECIAL = {
         "https://?a", "a.example",
             "javascript:alert(1)", "https://a.example/ b", 7)), *LEFT_OUT,
     ],
+    "ClickId": [
+        *((value, b"Qab%3A1") for value in ("Qab:1", "Qab%3A1", " Qab%3a1 ")),
+        ("Qab%253A1", b"Qab%253A1"), ("Q%00", REFUSED), *TEXT, *ANY,
+    ],
     "Keypresses": [
         *((value, b"1%2C2") for value in ("1,2", "1, 2", [1, 2], ["1", "2", "1"], [1.0, None, 2],
         "1,,2,1")),
