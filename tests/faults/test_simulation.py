@@ -11,8 +11,7 @@ import pytest
 from ledgers import InMemory, OnDatabase
 from world import play
 
-SCHEDULES = 10_000
-BLOCK = 1000
+SCHEDULES = 2000
 LASTING = pytest.mark.timeout(3600)
 # Measuring coverage of them all would take longer than playing them.
 MEASURED = 200
@@ -30,13 +29,7 @@ def play_all(seeds, ledgers=InMemory):
 
 @pytest.mark.parametrize(
     "seeds",
-    [
-        range(MEASURED),
-        *(
-            pytest.param(range(max(first, MEASURED), first + BLOCK), marks=pytest.mark.no_cover)
-            for first in range(0, SCHEDULES, BLOCK)
-        ),
-    ],
+    [range(MEASURED), pytest.param(range(MEASURED, SCHEDULES), marks=pytest.mark.no_cover)],
     ids=lambda seeds: f"{seeds.start}-{seeds.stop}",
 )
 def test_no_schedule_breaks_the_promise(seeds):
@@ -46,7 +39,7 @@ def test_no_schedule_breaks_the_promise(seeds):
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(
-    "seeds", [range(30), pytest.param(range(300), marks=[pytest.mark.long, LASTING])]
+    "seeds", [range(12), pytest.param(range(300), marks=[pytest.mark.long, LASTING])]
 )
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_no_schedule_breaks_the_promise_on_a_real_ledger(kind, seeds, tmp_path, request):
