@@ -52,12 +52,21 @@ _NOW = 1_760_000_000.0  # Thu, 09 Oct 2025 08:53:20 GMT
 )
 def test_the_wait_is_read_in_every_form(headers, seconds):
     """Seconds, a date, an epoch; past is now; garbage is no wish."""
-    assert retry_after(headers, _NOW) == seconds
+    assert retry_after(headers, _NOW, limited=True) == seconds
+
+
+@pytest.mark.parametrize("reset", ["1800", str(int(_NOW) + 1800)])
+def test_where_no_limit_was_met_its_end_is_no_wish(reset):
+    """A vendor that tells it with every answer may be asked again after a 502 all the same."""
+    assert retry_after({"X-RateLimit-Reset": reset}, _NOW, limited=False) is None
+    asked = {"X-RateLimit-Reset": reset, "Retry-After": "7"}
+    assert retry_after(asked, _NOW, limited=False) == 7.0
 
 
 @settings(deadline=None)
 @given(st.text(), st.text(), st.text())
 def test_any_header_gives_a_wait_or_none(wait, reset, date):
     """Nothing a vendor sends can raise."""
-    seconds = retry_after({"Retry-After": wait, "X-RateLimit-Reset": reset, "Date": date}, _NOW)
+    headers = {"Retry-After": wait, "X-RateLimit-Reset": reset, "Date": date}
+    seconds = retry_after(headers, _NOW, limited=True)
     assert seconds is None or seconds >= 0

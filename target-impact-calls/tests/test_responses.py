@@ -233,4 +233,5 @@ def test_a_pause_is_everyone_s_on_429_and_the_call_s_on_503():
     epoch = {"X-RateLimit-Reset": str(int(_NOW) + 60)}
     assert read(429, headers=epoch) == Retry("too many requests", 60.0, everyone=True)
     assert read(503, headers={"Retry-After": "5"}).after == 5.0
+    assert read(503, headers={"X-RateLimit-Reset": "30"}).after is None
     assert not read(503).everyone

@@ -64,12 +64,13 @@ def text_of(response: Response) -> str:
 
 
 def _rate_limit(response: Response, now: float) -> Outcome:
-    wish = retry_after(response.headers, now)
+    wish = retry_after(response.headers, now, limited=True)
     return Retry(Meaning.RATE_LIMIT.value, after=wish, everyone=True)
 
 
 def _unavailable(response: Response, now: float) -> Outcome:
-    return Retry(Meaning.UNAVAILABLE.value, after=retry_after(response.headers, now))
+    wish = retry_after(response.headers, now, limited=False)
+    return Retry(Meaning.UNAVAILABLE.value, after=wish)
 
 
 _ROWS: Mapping[Meaning, Row] = {

@@ -305,8 +305,9 @@ class Client:
             return Body(status, self._chunks(response), declared.get_content_charset())
         reason = f"answered HTTP {status}"
         if means in _PASSING:
-            wish = retry_after(response.headers, time.time())
-            everyone = means is Meaning.RATE_LIMIT or wish is not None
+            limited = means is Meaning.RATE_LIMIT
+            wish = retry_after(response.headers, time.time(), limited=limited)
+            everyone = limited or wish is not None
             raise _PASSING[means](reason, wish=wish, everyone=everyone)
         body = b""
         with suppress(urllib3.exceptions.HTTPError, OSError):  # the status has decided

@@ -17,22 +17,25 @@ _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 _EPOCH_SECONDS = 10**9
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], now: float, *, limited: bool) -> float | None:
     """The wait that the answer asks for.
 
     ``Retry-After`` (seconds or an HTTP date) comes first, then ``X-RateLimit-Reset`` (seconds or
-    the Unix epoch). A moment is counted from the answer's own ``Date``, if it has one: the
-    vendor's clock set both, and ours may differ.
+    the Unix epoch), if a limit was met: many vendors send it with every answer, and a 502 is no
+    reason to wait for the next hour's requests. A moment is counted from the answer's own
+    ``Date``, if it has one: the vendor's clock set both, and ours may differ.
 
     Args:
         headers: Of the answer, looked up without regard to case.
         now: The time of the answer by our clock, seconds since the epoch.
+        limited: Whether the answer says that too much was asked (HTTP 429).
 
     Returns:
         Seconds from now, 0.0 for a moment that is past, None without a header that can be read.
         The number may be huge: what is too long is for the caller to say.
     """
-    asked, reset = headers.get("Retry-After", ""), _seconds(headers.get("X-RateLimit-Reset", ""))
+    asked = headers.get("Retry-After", "")
+    reset = _seconds(headers.get("X-RateLimit-Reset", "")) if limited else None
     until, date = _date(asked), _date(headers.get("Date", ""))
     now = now if date is None else date
     waits = (
