@@ -266,7 +266,13 @@ class Renderer:
         said = values.get(country_name)
         code = None if said is None else named(country_name, _country, said)
         number = self.local.number(name, values[name], code)
-        if code and calling_code(code) != number.calling_code:
+        if number.country == phone.NO_COUNTRY:
+            # Of a satellite or an international service: only the user can name a country.
+            if code is None:
+                raise InvalidCallError(
+                    f"is a number of no one country: say in {country_name} which one to send", name
+                )
+        elif code and calling_code(code) != number.calling_code:
             raise InvalidCallError(
                 f"is a number of another country than {country_name} says: correct one of them",
                 name,

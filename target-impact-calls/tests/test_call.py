@@ -405,6 +405,19 @@ def test_a_number_with_its_calling_code_knows_its_country(name, number, country,
         assert render(record, settings)[f"{name}PhoneNumberCountry"] == sent
 
 
+@pytest.mark.parametrize("number", ["+80012345678", "+881612345678", "+883510012345678"])
+@pytest.mark.parametrize("name", ["Caller", "Called"])
+def test_a_number_of_no_country_goes_out_beside_the_one_that_the_record_says(name, number):
+    """Of a satellite, of an international service: impact.com would take it for a US one."""
+    parameter = {"Caller": "CallerId", "Called": "CalledPhoneNumber"}[name]
+    refused = refusal(RECORD | {parameter: number})
+    assert refused.field == parameter
+    assert f"say in {name}PhoneNumberCountry" in refused.reason
+    sent = render(RECORD | {parameter: number, f"{name}PhoneNumberCountry": "GB"})
+    assert sent[f"{name}PhoneNumberCountry"] == "GB"
+    assert number.endswith(sent[parameter])
+
+
 @pytest.mark.parametrize(
     ("value", "sent"),
     [

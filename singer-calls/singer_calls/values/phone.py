@@ -23,6 +23,9 @@ from phonenumbers import NumberParseException, ValidationResult
 
 from singer_calls.values.numbers import whole
 
+NO_COUNTRY = "001"
+"""``Phone.country`` of numbers of no one country: +800, +870, +881, +883 (UN M.49: the world)."""
+
 _NORTH_AMERICA = 1
 _MEXICO = 52
 _LONGEST = 10**20
@@ -78,7 +81,7 @@ class Phone:
 
     Attributes:
         country: ISO 3166 alpha-2 code. Where countries share a calling code and the digits don't
-            tell which it is, the main one (``US`` for +1).
+            tell which it is, the main one (``US`` for +1); or ``NO_COUNTRY``.
         calling_code: The number after the ``+``: 1, 40, 44.
         national: The national significant digits: no trunk 0, but the leading 0 of Italy.
     """
