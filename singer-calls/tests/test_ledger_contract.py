@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ledgers import InMemory, OnDatabase
 
-from singer_calls.deliver.delivery import Delivery
+from singer_calls.deliver.delivery import KEY_LIMIT_CHARS, Delivery
 from singer_calls.deliver.entries import (
     ACCEPTED,
     CLOSED,
@@ -245,6 +245,20 @@ def test_what_no_database_can_hold(key):
     assert not is_storable(key)
     with pytest.raises(InvalidCallError, match="NUL"):
         Delivery(Account("vendor", "https://vendor.example", "1"), key, url="", body=b"")
+
+
+def test_a_campaign_is_as_long_as_every_database_can_index(ledger):
+    """It comes from the record: a longer one is refused before the ledger is asked."""
+    longest = Account(
+        "vendor",
+        "https://vendor.example",
+        "".join(map(chr, range(0x20000, 0x20000 + KEY_LIMIT_CHARS))),
+    )
+    deliver(ledger, "a", account=longest)
+    assert row_of(ledger, "a", account=longest).account == longest
+    for campaign in (longest.campaign + "x", "a\0b", "\ud83d"):
+        with pytest.raises(InvalidCallError, match="campaign"):
+            Delivery(longest._replace(campaign=campaign), "a", url="", body=b"")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud83db", "x" * 5000])

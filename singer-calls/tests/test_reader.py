@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from singer_calls.deliver.messages import decode, decode_exactly, encode
+from singer_calls.deliver.outcome import InvalidCallError
+from singer_calls.deliver.parameters import scalar
 from singer_calls.deliver.reader import CallReader, InputError, Wake, lines
 
 
@@ -101,3 +103,11 @@ def test_a_number_of_thousands_of_digits_is_a_number():
     """Python refuses to make an int of it: that must cost its call, not the run."""
     assert decode(b'{"a": ' + b"9" * 5000 + b"}")["a"].adjusted() == 4999
     assert encode(decode(b'{"a":' + b"9" * 5000 + b"}")) == '{"a":' + "9" * 5000 + "}"
+
+
+def test_bytes_that_are_no_utf_8_are_halves_of_pairs():
+    """No parameter takes them: they cost their call, and not the run."""
+    value = decode(b'{"a": "Bucure\xbati", "b": 5.0}')
+    assert value == {"a": "Bucure\udcbati", "b": 5}
+    with pytest.raises(InvalidCallError, match="character"):
+        scalar(value["a"])

@@ -20,7 +20,7 @@ BYTES_OF_A_CALL = 150  # its id alone, kept in a set, takes as many
     ("line", "says"),
     [
         (b'{"type":"RECORD","stream":"calls","record":{"CallSessionId":"call-0000', "JSON object"),
-        (b'{"type":"RECORD","stream":"calls","record":{"City":"\xff\xfe"}}\n', "JSON object"),
+        (b'{"type":"RECORD","stream":["calls"],"record":{}}\n', "before the schema"),
         (b"[1, 2]\n", "JSON object"),
         (b"Traceback of a tap, +14155550123\n", "JSON object"),
         (b'{"a":' * 100_000 + b"\n", "JSON object"),
@@ -32,6 +32,11 @@ BYTES_OF_A_CALL = 150  # its id alone, kept in a set, takes as many
         (b'{"type":"SCHEMA","stream":"calls","schema":{"type":"what"}}\n', "lacks properties"),
         (b'{"type":"SCHEMA","stream":"calls","schema":null}\n', "not an object"),
         (b'{"type":"SCHEMA","stream":"calls","schema":{"properties":{"a":7}}}\n', "JSON Schema"),
+        (
+            b'{"type":"SCHEMA","stream":"x","schema":{"properties":{}},"key_properties":"id"}\n',
+            "no list of texts",
+        ),
+        (b'{"type":"SCHEMA","stream":[],"schema":{"properties":{}}}\n', "no text"),
         (b'{"type":"STATE","value":[1]}\n', "not an object"),
         (b'{"type":"STATE"}\n', "lacks value"),
         (b'{"type":"BATCH","stream":"calls","encoding":{},"manifest":[]}\n', "batch_config"),

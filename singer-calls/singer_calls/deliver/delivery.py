@@ -45,17 +45,20 @@ class Delivery:
     fingerprint: bytes = b""
 
     def __post_init__(self) -> None:
-        """Refuse a key that no ledger can hold.
+        """Refuse a key or a campaign that no ledger can hold.
 
         Raises:
-            InvalidCallError: It is too long, or no text of a database.
+            InvalidCallError: One is too long, or no text of a database.
         """
-        if len(self.key) > KEY_LIMIT_CHARS:
-            raise InvalidCallError(
-                f"the call's key must be at most {KEY_LIMIT_CHARS} characters long"
-            )
-        if not is_storable(self.key):
-            raise InvalidCallError("the call's key has a NUL or half of a surrogate pair in it")
+        for name, text in (("key", self.key), ("campaign", self.account.campaign)):
+            if len(text) > KEY_LIMIT_CHARS:
+                raise InvalidCallError(
+                    f"the call's {name} must be at most {KEY_LIMIT_CHARS} characters long"
+                )
+            if not is_storable(text):
+                raise InvalidCallError(
+                    f"the call's {name} has a NUL or half of a surrogate pair in it"
+                )
 
 
 def fingerprint(values: Iterable[str], identity: Identity = NOBODY) -> bytes:

@@ -39,8 +39,8 @@ def decode(line: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # Taps also write NaN and halves of surrogate pairs, which msgspec refuses: one such value
-        # must cost its call, not the run.
+        # Taps also write NaN, halves of surrogate pairs and bytes that are no UTF-8, which msgspec
+        # refuses: one such value must cost its call, not the run.
         return _slow(line, parse_float=_number)
 
 
@@ -54,8 +54,9 @@ def decode_exactly(line: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _slow(line: bytes | str, **numbers: Any) -> Any:  # noqa: ANN401
+    text = line if isinstance(line, str) else line.decode(errors="surrogateescape")
     try:
-        return simplejson.loads(line, parse_int=_whole, allow_nan=True, **numbers)
+        return simplejson.loads(text, parse_int=_whole, allow_nan=True, **numbers)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
