@@ -224,6 +224,23 @@ def test_a_record_that_never_became_a_delivery_is_closed_or_released(kept):
     assert kept.ledger.summary("impact").records > 0
 
 
+def test_a_call_that_our_own_check_refused_is_found_by_its_key(kept):
+    """It was never sent under it: its record stands for it, in every command."""
+    name = kept.refuse("mine")
+    other = kept.refuse("other")
+    assert "no caller" in kept("show", "mine")
+    assert [line["record"]["id"] for line in streamed(kept("replay", "mine"))[1:]] == ["mine"]
+    kept("resolve", "mine", "--drop")
+    assert kept.row(name, RECORDS).state == CLOSED
+    assert list(listed(kept)) == [other]
+
+
+def test_an_argument_that_is_no_text_is_one_sentence(kept):
+    """A shell passes on whatever bytes it is given."""
+    kept("show", "\udcff", code=1)
+    assert "UTF-8" in kept.said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

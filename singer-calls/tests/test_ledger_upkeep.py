@@ -106,6 +106,18 @@ def test_after_forget_the_caller_is_in_no_file_and_the_call_is_known(kept):
     assert kept.row("left").file
 
 
+def test_forget_finds_a_call_that_our_own_check_refused(kept):
+    """By its key, as a person asks for it: it was never sent, and the ledger has its record."""
+    for key in ("refused", "left"):
+        kept.refuse(key)
+    kept.ledger.close()
+    kept("show", "refused")
+    kept("forget", "refused")
+    assert "1 call forgotten, 1 original removed" in kept.said
+    assert kept.letters.rejected.path.read_text().count(CALLER) == 1
+    kept("forget", "nobody", code=3)
+
+
 def test_forget_erases_the_recordings_of_a_call_and_of_no_other(kept, tmp_path):
     """By its id in the source, whatever stands before it in the key and behind it in the name."""
     folder = tmp_path / "store" / "iovox" / "2026" / "01" / "05"

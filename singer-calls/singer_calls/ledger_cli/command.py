@@ -17,11 +17,12 @@ import click
 from singer_calls.deliver.dead_letters_files import files_at
 from singer_calls.deliver.entries import HELD, REJECTED
 from singer_calls.errors import PluginError
+from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.decisions import RefusedError
 from singer_calls.ledger_cli.desk import Desk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from singer_calls.deliver.dead_letters_files import Files
 
@@ -47,6 +48,19 @@ class Where:
         """The files of calls set aside."""
         return files_at(self.rejected_path)
 
+    def keys(self, desk: Desk, given: Sequence[str]) -> list[str]:
+        """Keys as the ledger has them.
+
+        Args:
+            desk: The ledger.
+            given: By a person. A call that our own check refused was never sent under its key: its
+                records, which the files name, stand for it.
+        """
+        missing = set(given) - {call.key for call in desk.under(given)}
+        records = filed_records.named(self.files, missing)
+        known = {call.key for call in desk.under([*set().union(*records.values())])}
+        return [name for key in given for name in sorted(records.get(key, set()) & known) or [key]]
+
 
 def in_sentences(command: Callable[..., None]) -> Callable[..., None]:
     """An error is one sentence and an exit code."""
@@ -59,6 +73,8 @@ def in_sentences(command: Callable[..., None]) -> Callable[..., None]:
             _end(f"{error}. Nothing was changed.", REFUSED)
         except PluginError as error:
             _end(f"{str(error).rstrip('.')}.", FAILED)
+        except UnicodeEncodeError:  # of an argument
+            _end("What is given on the command line must be UTF-8.", FAILED)
         except BrokenPipeError:  # whoever read it has seen enough
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,6 +17,8 @@ from singer_calls.ledger_cli.waiting import Call, Filter
 from singer_calls.text import many, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from singer_calls.ledger_cli.desk import Desk
 
 
@@ -53,7 +55,7 @@ def resolve(
         raise click.UsageError("--reference belongs to --delivered and one key.")
     desk = place.desk()
     if keys:
-        calls = _named(desk, keys, filters)
+        calls = _named(desk, place.keys(desk, keys), filters)
     elif any(value is not None for value in filters.values()):
         released = False if choice is Choice.SEND_AGAIN else None
         calls = list(desk.waiting(Filter(**filters, released=released)))
@@ -70,7 +72,7 @@ def resolve(
         )
 
 
-def _named(desk: Desk, keys: tuple[str, ...], filters: dict[str, Any]) -> list[Call]:
+def _named(desk: Desk, keys: Sequence[str], filters: dict[str, Any]) -> list[Call]:
     """The calls of these keys."""
     if any(filters[name] is not None for name in ("state", "reason", "since")):
         raise click.UsageError("Give keys or filters, not both (--account goes with keys too).")
@@ -93,7 +95,7 @@ def replay(place: Where, keys: tuple[str, ...], released: bool, **filters: Any) 
         raise click.UsageError("This writes calls: pipe it into their target, or into a file.")
     desk = place.desk()
     if keys:
-        calls = _named(desk, keys, filters)
+        calls = _named(desk, place.keys(desk, keys), filters)
         waits = {(c.account, c.key) for c in desk.waiting(Filter(account=filters["account"]))}
         for call in calls:
             if (call.account, call.key) not in waits:

@@ -5,7 +5,7 @@ Files are read line by line: they may be larger than the memory.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from singer_calls.deliver.dead_letters_files import Files
     from singer_calls.ledger_cli.waiting import Call, Place
@@ -121,16 +121,48 @@ def find(files: Files, calls: Iterable[Call]) -> dict[Place, FiledRecord]:
     found: dict[Place, FiledRecord] = {}
     for name, wanted in sorted(by_file.items()):
         records = any(account.vendor == RECORD for account, _ in wanted)
-        try:
+        with suppress(FileNotFoundError), _in_words():
             for line in lines_of(files, name, records=records):
                 for place in line.places:
                     if place in wanted and line.mark is not None:
                         target = str(line.mark.get("target"))
                         found[place] = FiledRecord(name, target, line.schema, line.offset)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise PluginError(f"A file in rejected_path can't be read: {error.strerror}") from error
+    return found
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """A file that can't be read is a sentence; one that is not there is for the caller.
+
+    Raises:
+        PluginError: It can't be read.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise PluginError(f"A file in rejected_path can't be read: {error.strerror}") from error
+
+
+def named(files: Files, keys: Collection[str]) -> dict[str, set[str]]:
+    """Records that were refused before they became a delivery: the ledger has them by other names.
+
+    Args:
+        files: Those of ``rejected_path``.
+        keys: Of calls.
+
+    Returns:
+        By key the names of its records in the ledger, as far as their files are there.
+    """
+    found: dict[str, set[str]] = {}
+    for name in files.names() if keys else ():
+        with suppress(FileNotFoundError), _in_words():
+            for line in lines_of(files, name):
+                names = {key for account, key in line.places if account.vendor == RECORD}
+                key = str(line.mark.get("key")) if line.mark is not None else ""
+                if key in keys:
+                    found.setdefault(key, set()).update(names)
     return found
 
 

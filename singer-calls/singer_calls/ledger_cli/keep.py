@@ -47,7 +47,8 @@ def forget(
     what was there until it is vacuumed; backups are yours to delete.
     """
     store = _store(recordings_url, recordings_storage)
-    rows, removed = upkeep.forget(place.desk(), place.files, keys, account)
+    desk = place.desk()
+    rows, removed = upkeep.forget(desk, place.files, place.keys(desk, keys), account)
     click.echo(f"{many(rows, 'call')} forgotten, {many(removed, 'original')} removed.", err=True)
     if store is not None:
         paths = store.named({name for key in keys for name in (key, key.rpartition(":")[2])})

@@ -118,8 +118,9 @@ def _list_table(place: Where, calls: list[Call]) -> None:
 def show(place: Where, keys: tuple[str, ...], account: str | None, original: bool) -> None:
     """All that is known of calls."""
     desk = place.desk()
-    calls = desk.under(keys, account)
-    unknown = set(keys) - {call.key for call in calls}
+    named = place.keys(desk, keys)
+    calls = desk.under(named, account)
+    unknown = set(named) - {call.key for call in calls}
     files = place.files
     found = filed_records.find(files, calls)
     for call in calls:

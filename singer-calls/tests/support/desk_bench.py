@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from singer_calls.deliver.dead_letters import DeadLetter, DeadLetters
 from singer_calls.deliver.entries import REJECTED, UNKNOWN, records_of
 from singer_calls.deliver.identity import Account
-from singer_calls.deliver.ledger import Claim, Lookup, Note, RunFacts
+from singer_calls.deliver.ledger import Claim, Lookup, Note, Refuse, RunFacts
 from singer_calls.deliver.outcome import Rejected, Unknown
 from singer_calls.deliver.source_record import SourceRecord
 from singer_calls.deliver.sql_ledger import SqlLedger
@@ -48,6 +48,14 @@ class Kept:
             self.letters.file(held=state == UNKNOWN).append([letter])
             file = self.letters.file(held=state == UNKNOWN).name
         self.ledger.apply([Note(account, key, attempt, state, reason=reason, file=file, **more)])
+
+    def refuse(self, key, reason="no caller"):
+        """A record that our own check refused, with its original in a file."""
+        record, outcome = source(key), Rejected(reason)
+        self.letters.rejected.append([DeadLetter(record, outcome, 0, HERE, key)])
+        file = self.letters.rejected.name
+        self.ledger.apply([Refuse(RECORDS, record.name, b"\1" * 16, reason, file=file)])
+        return record.name
 
     def __call__(self, *arguments, code=0, text=None):
         """Run a command; its standard output."""
