@@ -327,7 +327,7 @@ def targets(*, plugin: str, on_unknown_outcome: str) -> list[th.Property[Any]]:
             "readable by its owner only, ready to be replayed with --input. Also a bucket, as "
             "s3://bucket/prefix, az:// or gs://, with the credentials in the environment: an "
             "object each time that calls are set aside (needs the extra recordings of "
-            "singer-calls).",
+            "singer-calls). A relative folder begins where a relative ledger_url does.",
         ),
         th.Property(
             "dry_run",

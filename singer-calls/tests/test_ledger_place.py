@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from singer_calls.deliver.ledger import LedgerError, RunFacts
-from singer_calls.deliver.ledger_place import PROJECT, TEMPORARY, anchored
+from singer_calls.deliver.ledger_place import PROJECT, TEMPORARY, anchored, folder_of
 from singer_calls.deliver.sql_ledger import SqlLedger
 
 URL = "sqlite:///calls.ledger.db"
@@ -53,6 +53,27 @@ def test_a_relative_ledger_is_in_the_project_or_beside_its_configuration(project
     assert place(url, working=working, config_files=files) == expected
     elsewhere = {"environment": {PROJECT: str(project)}, "config_files": ["/etc/hostname"]}
     assert place(url, working=working, **elsewhere) == expected
+
+
+@pytest.mark.parametrize("below", [".", "sub"])
+def test_files_of_what_is_set_aside_begin_where_the_ledger_does(project, below):
+    """``call-ledger`` looks there too, from whatever folder; a bucket's URL stays as it is."""
+    working, config = project / below, os.path.relpath(project / "config.json", project / below)
+
+    def folder(path="rejected/", environment=None, config_files=()):
+        return folder_of(
+            path,
+            environment=environment or {},
+            config_files=config_files,
+            working=working,
+            temporary=(),
+        )
+
+    assert folder(environment={PROJECT: str(project)}) == str(project / "rejected")
+    assert folder(config_files=[config]) == str(project / "rejected")
+    assert folder() == str(working / "rejected")
+    assert folder("/var/calls", {PROJECT: str(project)}) == "/var/calls"
+    assert folder("s3://bucket/rejected", {PROJECT: str(project)}) == "s3://bucket/rejected"
 
 
 @pytest.mark.parametrize(

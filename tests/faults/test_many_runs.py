@@ -278,13 +278,14 @@ def test_a_relative_ledger_is_the_project_s_from_every_folder(bench):
     project = bench.folder / "project"
     (project / "sub").mkdir(parents=True)
     environment = {"MELTANO_PROJECT_ROOT": str(project)}
+    mine = {"ledger_url": "sqlite:///mine.ledger.db", "rejected_path": "aside/"}
+    bench.script([bench.key(4)], "400")
     for _ in range(2):
-        run = bench.run(
-            bench.calls(5), environment=environment, ledger_url="sqlite:///mine.ledger.db"
-        )
+        run = bench.run(bench.calls(5), environment=environment, **mine)
         assert run.code == 0, run.errors
         assert str(project / "mine.ledger.db") in run.errors
     assert len(bench.journal()) == 5
+    assert len(list((project / "aside").iterdir())) == 1
     run = bench.run(bench.calls(5), ledger_url="")
     assert run.code == 1
     assert "ledger_url" in run.sentences[0]
@@ -333,6 +334,7 @@ POISON = {
     "render": ({"CallDuration": [1]}, {}),
     "key": ({"CallSessionId": "x\0y"}, {}),
     "encode": ({"Region": "half a pair \ud800"}, {}),
+    "bytes": ({"Region": "Latin-1"}, {}),
 }
 
 
@@ -346,6 +348,8 @@ def test_one_poisoned_record_stops_no_run(bench, border):
     poisoned = bench.record(8, **fields)
     if fields.get("CallSessionId") is ...:
         del poisoned["record"]["CallSessionId"]
+    if border == "bytes":
+        poisoned = json.dumps(poisoned).encode().replace(b"Latin", b"Lat\xedn") + b"\n"
     lines[lines.index(bench.record(8))] = poisoned
     for number in range(2):
         run = bench.run(lines, stream_maps=maps)

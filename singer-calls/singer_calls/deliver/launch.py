@@ -75,6 +75,10 @@ class Host(Protocol):
         """Absolute."""
 
     @property
+    def rejected_path(self) -> str:
+        """Absolute, or the URL of a bucket."""
+
+    @property
     def resumed(self) -> bool:
         """Whether the tap began with the bookmarks of an earlier run."""
 
@@ -105,8 +109,7 @@ class LiveDelivery:
         self._ending = False
         self._failure: PluginError | None = None
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        folder = target.config["rejected_path"]
-        self._letters = DeadLetters(folder, started, target.name, os.environ)
+        self._letters = DeadLetters(target.rejected_path, started, target.name, os.environ)
         self.summary = Summary()
         self._speed = Speed(time.monotonic)
 
@@ -161,9 +164,7 @@ class LiveDelivery:
         signs = (
             "the tap resumes from an earlier run's bookmark"
             if target.resumed
-            else signs_of_earlier_runs(
-                target.config["rejected_path"], target.name, target.destination.origin
-            )
+            else signs_of_earlier_runs(target.rejected_path, target.name, target.destination.origin)
         )
         if signs and target.empty_ledger_is_fatal:
             raise PluginError(

@@ -1,4 +1,4 @@
-"""Where a ledger is: the same place from whatever folder a run is started.
+"""Where a ledger and its files are: the same place from whatever folder a run is started.
 
 A file that is looked for in the working folder is another one for cron than for its operator, and
 an empty ledger pays every call of the lookback again.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from singer_calls.deliver.dead_letters_bucket import is_bucket
 from singer_calls.deliver.ledger import LedgerError
 
 if TYPE_CHECKING:
@@ -81,6 +82,28 @@ def anchored(
             f"-wal and -shm if it has them, or name it: sqlite:///{before.resolve()}"
         )
     return address.set(database=str(place)).render_as_string(hide_password=False)
+
+
+def folder_of(
+    path: str,
+    *,
+    environment: Mapping[str, str],
+    config_files: Sequence[str | Path],
+    working: Path,
+    temporary: Collection[Path] = TEMPORARY,
+) -> str:
+    """A folder (``rejected_path``) beside a ledger: a relative one begins where that does.
+
+    Args:
+        path: The folder, or the URL of a bucket.
+        environment: Variables of the process.
+        config_files: Arguments of ``--config``, in order.
+        working: The folder that the process was started in: where nothing lasting says more.
+        temporary: Folders in which nothing lasts.
+    """
+    if is_bucket(path):
+        return path
+    return str((_root(environment, config_files, working, temporary) or working) / path)
 
 
 def _root(

@@ -129,10 +129,14 @@ class Sender:
             PluginError: The ledger or a file can't be used.
             CancelledError: The run ends; the call is not settled.
         """
-        delivery = call.delivery
-        if delivery is None:
-            return await self._unsent.refused(call, call.refused or Rejected("can't be sent"))
-        return await self._bring(call, delivery.account, delivery.key)
+        if call.delivery is not None:
+            return await self._bring(call, call.delivery.account, call.delivery.key)
+        refused = call.refused or Rejected("can't be sent")
+        if call.place is None:
+            return await self._unsent.refused(call, refused)
+        # Its call may be under way from another record of this input.
+        async with self._turns.turn(call.place.account, call.place.key):
+            return await self._unsent.refused(call, refused)
 
     async def _bring(self, call: Call, account: Account, key: str) -> Outcome:
         async with self._turns.turn(account, key):

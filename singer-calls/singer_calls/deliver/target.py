@@ -19,7 +19,7 @@ from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from singer_calls.deliver.intake import Intake
-from singer_calls.deliver.ledger_place import anchored
+from singer_calls.deliver.ledger_place import anchored, folder_of
 from singer_calls.deliver.messages import decode_exactly, encode
 from singer_calls.deliver.reader import CallReader, InputError
 from singer_calls.deliver.replay import read_mark, read_old_record, read_old_schema
@@ -109,6 +109,15 @@ class CallTarget(CallPlugin, Target):
             return
         self._assert_line_requires(schema, requires={"properties"})
         key_properties = message_dict.get("key_properties") or []
+        names = [stream, *key_properties] if isinstance(key_properties, list) else [None]
+        if not all(isinstance(name, str) for name in names):
+            raise InputError(
+                "A SCHEMA message of the input has a stream that is no text, or key_properties "
+                "that are no list of texts."
+            )
+        known = self._streams.get(stream)
+        if known is not None and known.schema == message_dict:
+            return  # some taps say it again before each page, or for each parent of a child stream
         self._streams[stream] = SourceStream(
             copy.deepcopy(message_dict),
             SourceValidator(
@@ -124,7 +133,7 @@ class CallTarget(CallPlugin, Target):
         name = message_dict["stream"]
         if name == TEST_STREAM:
             return
-        stream = self._streams.get(name)
+        stream = self._streams.get(name) if isinstance(name, str) else None
         if stream is None:
             raise RecordsWithoutSchemaException
         licence = read_mark(message_dict, self.name)
@@ -203,7 +212,7 @@ class CallTarget(CallPlugin, Target):
             heard = self._states.ident is None or self._states.close(_STDOUT_TIMEOUT_SECONDS)
         finally:
             how = "stopped" if abandon else "failed" if failure or not heard else "done"
-            self._delivery.close(how)
+            failure = self._close(how, failure)
             with suppress(ValueError):
                 signal.set_wakeup_fd(-1)
             self.message_reader.wake.close()
@@ -212,6 +221,16 @@ class CallTarget(CallPlugin, Target):
             raise failure
         if not heard:
             raise PluginError("The last STATE was not taken from standard output: run again.")
+
+    def _close(self, how: str, failure: PluginError | None) -> PluginError | None:
+        """Close the delivery; why the run has failed, also when that is only now."""
+        try:
+            self._delivery.close(how)
+        except PluginError as error:
+            if failure is None:
+                return error
+            self.logger.warning("%s", error)
+        return failure
 
     def _say(self, summary: Summary) -> None:
         summary.log(self.logger)
@@ -317,6 +336,16 @@ class CallTarget(CallPlugin, Target):
         """
         return anchored(
             self.config["ledger_url"],
+            environment=os.environ,
+            config_files=self.config_files,
+            working=Path.cwd(),
+        )
+
+    @property
+    def rejected_path(self) -> str:
+        """Where calls are set aside: a folder, absolute, or the URL of a bucket."""
+        return folder_of(
+            self.config["rejected_path"],
             environment=os.environ,
             config_files=self.config_files,
             working=Path.cwd(),

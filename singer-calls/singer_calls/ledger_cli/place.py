@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.deliver.dead_letters_bucket import is_bucket
 from singer_calls.deliver.ledger import LedgerError
-from singer_calls.deliver.ledger_place import PROJECT, anchored
+from singer_calls.deliver.ledger_place import anchored, folder_of
 from singer_calls.deliver.messages import decode
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def place(
     files = [config] if config else []
     anchor = anchored(url, environment=environ, config_files=files, working=Path.cwd())
     kept = first(rejected_path, "rejected_path", REJECTED_PATH) or REJECTED_PATH
-    return anchor, kept if is_bucket(kept) else str(Path(environ.get(PROJECT, "")) / kept)
+    return anchor, folder_of(kept, environment=environ, config_files=files, working=Path.cwd())
 
 
 def _settings(config: Path | None) -> dict[str, Any]:
