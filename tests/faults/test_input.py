@@ -156,6 +156,14 @@ def test_a_schema_that_changes_in_mid_stream_is_followed(bench):
     assert kinds == ["SCHEMA", "RECORD", "SCHEMA", "RECORD"]
 
 
+def test_a_schema_that_is_said_again_is_not_read_again(bench):
+    """Some taps say it before each page, or for each parent of a child stream."""
+    lines = [line for n in range(CALLS) for line in (bench.schema(), bench.record(n))]
+    run = bench.run([*lines, bench.state(CALLS)], stream_maps={"calls": None})
+    assert run.code == 0
+    assert run.errors.count("null transform") == 1
+
+
 def test_an_empty_state_never_erases_a_good_one(bench):
     """Downstream keeps the last line: it must be one that says something."""
     empty = state({})

@@ -359,6 +359,14 @@ def test_one_poisoned_record_stops_no_run(bench, border):
     assert bench.books == dict.fromkeys(bench.keys(CALLS) - {bench.key(8)}, 1)
 
 
+def test_a_record_that_is_refused_waits_for_its_call_that_is_under_way(bench):
+    """Delivered by then, it holds up no STATE."""
+    bench.script([bench.key(0)], "late 0.5")
+    lines = [bench.schema(), bench.record(0), bench.record(0, CallDuration=-1), bench.state(2)]
+    counted(bench.run(lines), accepted=1, changed=1, pending=0)
+    assert bench.bookmark == 2
+
+
 def test_a_mapping_may_compute_what_it_likes(bench):
     """Numbers, truths, lists and nothing: the parameters' own table judges them."""
     maps = {

@@ -115,6 +115,7 @@ def test_a_ledger_that_cannot_be_written_stops_sending_first(bench, until):
     assert run.wait() == 1
     (sentence,) = run.sentences
     assert "ledger" in sentence
+    assert "accepted=5" in run.errors  # what became of the calls is said all the same
     bench.note(run)
     assert bench.bookmark == 5
     assert len(bench.journal()) == 5
