@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
     from singer_calls.deliver.validation import SourceValidator
 
+# Errors of an expression (simpleeval), and where they have the name that the user wrote.
+_NAMED = {
+    "NameNotDefined": "name",
+    "FunctionNotDefined": "func_name",
+    "AttributeDoesNotExist": "attr",
+}
+
 
 class SourceStream:
     """A stream of the input.
@@ -53,8 +60,8 @@ class SourceStream:
 
 def _mapping_reason(error: Exception) -> str:
     cause = error.__cause__ or error.__context__ or error
-    name = getattr(cause, "name", None)
-    told = f": {name} is not defined" if type(cause).__name__ == "NameNotDefined" and name else ""
+    name = getattr(cause, _NAMED.get(type(cause).__name__, ""), None)
+    told = f": {name} is not defined" if name else ""
     return f"the stream map failed ({type(cause).__name__}{told}): correct stream_maps"
 
 
