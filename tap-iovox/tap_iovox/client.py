@@ -2,13 +2,15 @@
 
 ``GET {api_url}/rest/v1/calls/insights`` with the headers ``username`` and ``secureKey`` (vendor
 docs). The answer is a bare JSON array without totals, so a page shorter than its limit is the
-last.
+last; one longer than all before it is not believed until nothing new came after it: a service
+that gives fewer at once than is asked for would look the same.
 
 Pages are counted over a list that moves: a call is listed when it has ended, at the place of its
 start. So a page is asked for by its first moment instead: ``order=call_start_ASC``, and
 ``start_date`` moves on to the last call of the page before. What was listed or taken away
 meanwhile shifts nothing, and all calls of a second are asked for again together, whatever their
 order. ``page`` counts only where a second, or the hour that comes twice, fills a whole page.
+Calls in another order would be passed over, so that ends the run.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from singer_calls.errors import PluginError
 from singer_calls.extract import Client, ResponseTooLargeError
 from singer_calls.values.clock import asked_from, asked_to, from_utc_text
 from tap_iovox import filters
@@ -38,6 +41,7 @@ SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 _HEAVY = {"transcription_text", "transcription_phrases"}
 _SURE = 50  # pages answered before a size that was too much is tried again
+_FEW = 100  # calls: a service that gives no more at once would be known for it
 
 
 class PageSize:
@@ -56,6 +60,8 @@ class PageSize:
         self._most = self._limit = most
         self._answered = 0
         self.size = max(1, first)
+        self.longest = _FEW
+        """The longest page that was known to be no cut one."""
 
     def grow(self) -> None:
         """A page was answered."""
@@ -153,14 +159,27 @@ class Iovox:
             ids, latest, whole = set[str](), "", len(calls) >= size
             for call in calls:
                 ids.add(call["id"])
-                latest = max(latest, call["call_start"] or "")
+                at = call["call_start"] or latest
+                if at < latest and whole and self._is_passed(at, latest):
+                    raise _unordered()
+                latest = max(latest, at)
                 yield call
-            following = asked_from(from_utc_text(latest), self._zone) if latest else start
+            new = not ids <= before
+            if whole or not new:
+                self._pages.longest = max(self._pages.longest, len(ids if whole else before))
             # Unknown is what a page past the end holds: perhaps the last page again.
-            if not whole or (page > 1 and ids == before):
+            if page > 1 and ids == before:
                 return
+            if not whole and (not new or len(ids) < self._pages.longest):
+                return
+            following = asked_from(from_utc_text(latest), self._zone) if latest else start
             start, page = (following, 1) if following > start else (start, page + 1)
             before = ids
+
+    def _is_passed(self, at: str, latest: str) -> bool:
+        """Whether a page that begins at the latest call would not have this one."""
+        local = from_utc_text(at).astimezone(self._zone).replace(tzinfo=None)
+        return local < asked_from(from_utc_text(latest), self._zone)
 
     def _page(self, start: datetime, end: datetime | None, page: int, size: int) -> Spill:
         return self._client.array(
@@ -177,6 +196,14 @@ class Iovox:
             where=f"from {_asked(start)}, page {page} of {size} calls",
             divisible=size > 1,
         )
+
+
+def _unordered() -> PluginError:
+    return PluginError(
+        f"{VENDOR} does not list calls in the order that it is asked for (order=call_start_ASC): "
+        "with more than one page to a window, calls would be missed. Ask iovox why; until then "
+        "raise page_size or lower window_days, so that each window fits one page."
+    )
 
 
 def _asked(local: datetime) -> str:

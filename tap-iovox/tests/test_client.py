@@ -6,6 +6,7 @@ import json
 import random
 import signal
 from collections import Counter
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -13,6 +14,10 @@ import requests
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 from call_sandbox.testing import Plugin
 from singer_calls.errors import PluginError
+from singer_calls.extract import SchemaDrift
+from singer_calls.values.clock import to_utc
+from tap_iovox.client import Iovox
+from tap_iovox.tap import TapIovox
 
 FEW = {"calls": ["id", "call_result"]}
 
@@ -142,6 +147,37 @@ def test_numbered_pages_keep_their_size(bench, page_size, row_cap, fields):
     assert {query["page"] for query in bench.asked()} > {"1", "2"}
 
 
+@pytest.mark.parametrize("most", [110, 250])
+def test_a_service_that_gives_fewer_calls_than_asked_for_ends_no_window_early(bench, most):
+    """And says nothing of it: only a page after which nothing new comes is the last."""
+    expected = listed(bench)
+    bench.sandbox.switches("iovox", most=most)
+    assert Counter(bench.run(FEW, page_size=800).ids) == Counter(expected)
+
+
+def test_pages_that_are_not_in_the_order_asked_for_end_the_run(bench):
+    """Newest first is iovox's default: the next page would begin at the newest call."""
+    bench.sandbox.switches("iovox", order="newest first")
+    with pytest.raises(PluginError, match="in the order that it is asked for"):
+        bench.run(FEW, page_size=100)
+    assert Counter(bench.run(FEW, page_size=2000).ids) == Counter(listed(bench))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "times"),
+    [
+        ("Europe/London", "2026-10-25", "00:55 01:05 01:55 01:05 01:55 02:05"),
+        ("Australia/Lord_Howe", "2026-04-05", "01:05 01:35 01:55 01:35 01:55 02:05"),
+    ],
+)
+def test_the_time_that_comes_twice_is_no_other_order(bench, zone, day, times):
+    """In the order of the moments, its calls are asked for again with the next page."""
+    iovox = Iovox(TapIovox(config=bench.settings(timezone=zone)).config, "", SchemaDrift(), ["id"])
+    read = [to_utc(f"{day} {time}:00", ZoneInfo(zone)) for time in times.split()]
+    assert not any(iovox._is_passed(at, max(read[: n + 1])) for n, at in enumerate(read))
+    assert iovox._is_passed(to_utc(f"{day} 23:59:59", ZoneInfo(zone)), "2026-12-01T00:00:00Z")
+
+
 def test_calls_taken_off_the_list_shift_no_page(bench_of):
     """Whatever was listed all the time is emitted."""
     with bench_of(calls=5000, seed=13) as bench:
@@ -211,7 +247,7 @@ def test_pages_with_transcriptions_begin_small(bench):
     assert [int(query["limit"]) for query in bench.asked()][:4] == [100, 125, 156, 195]
     bench.sandbox.reset()
     bench.run({"calls": ["tags"]}, page_size=800)
-    assert [int(query["limit"]) for query in bench.asked()] == [800]
+    assert {int(query["limit"]) for query in bench.asked()} == {800}
 
 
 def test_without_a_start_date_reading_begins_with_the_first_call(bench):

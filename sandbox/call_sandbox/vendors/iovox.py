@@ -84,6 +84,8 @@ class Iovox(Vendor):
         "removals": Switch("one in so many calls is taken off some requests later; 0 is none", 0),
         "tick": Switch("seconds that pass with each request", 0),
         "row_cap": Switch("a limit above this: 504; 0 is no cap", 0),
+        "most": Switch("no page has more calls than this, and nothing says so; 0 is no cap", 0),
+        "order": Switch("whether it is obeyed", "obeyed", ("obeyed", "newest first")),
     }
 
     def reset(self) -> None:
@@ -150,14 +152,15 @@ class Iovox(Vendor):
         else:
             by = FIELDS[asked.by][1]
             rows = iter(sorted(self._passing(found, asked), key=lambda row: str(row.get(by, ""))))
-        if asked.direction == "DESC":
+        if asked.direction == "DESC" or self.switch["order"] == "newest first":
             rows = iter(list(rows)[::-1])
-        first = (asked.page - 1) * asked.limit
+        limit = min(asked.limit, self.switch["most"] or asked.limit)
+        first = (asked.page - 1) * limit
         if self.switch["past_end"] == "last":
             every = list(rows)
-            first = min(first, max(0, (len(every) - 1) // asked.limit * asked.limit))
+            first = min(first, max(0, (len(every) - 1) // limit * limit))
             rows = iter(every)
-        return islice(rows, first, first + asked.limit)
+        return islice(rows, first, first + limit)
 
     def _passing(self, found: Iterable[Found], asked: Asked) -> Iterator[dict[str, Any]]:
         """The rows that pass the filters, made one by one."""
