@@ -221,11 +221,12 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 def test_files_show_that_this_target_delivered_to_a_vendor_before(tmp_path):
-    """By their marks, not by their names alone."""
+    """By their marks, not by their names alone; what is no line of ours says nothing."""
     file = DeadLetterFile(str(tmp_path), f"{TARGET}-1", NAMES)
     file.append([letter("a", Rejected("no"))])
     file.close()
-    (tmp_path / f"{TARGET}-2.singer.jsonl").write_text("damaged\n")
+    file.path.write_bytes(b'damaged\n[1]\n{"set_aside": "x"}\n' + file.path.read_bytes())
+    (tmp_path / "0.singer.jsonl").write_text('[1]\n{"set_aside": {"account": 5}}\n')
     assert signs_of_earlier_runs(str(tmp_path), TARGET, "https://vendor.example")
     assert not signs_of_earlier_runs(str(tmp_path), TARGET, "https://other.example")
     assert not signs_of_earlier_runs(str(tmp_path), "target", "https://vendor.example")

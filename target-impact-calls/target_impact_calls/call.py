@@ -181,6 +181,8 @@ class Renderer:
         caller = self._caller(values)
         called = self._called(values)
         rendered = render(PARAMETERS, values)
+        if rendered.values["TalkDuration"] > rendered.values["CallDuration"]:
+            warnings.append("TalkDuration is longer than CallDuration: are both in seconds?")
         numbers = {"CallerId": caller, "CalledPhoneNumber": called}
         return replace(
             rendered,

@@ -507,6 +507,16 @@ def test_fields_that_are_no_parameter_are_remarked_by_name():
     assert "utm_source" not in rendered.values
 
 
+@pytest.mark.parametrize(("talked", "told"), [(180, False), (181, True), (180000, True)])
+def test_a_talk_that_is_longer_than_its_call_is_remarked(talked, told):
+    """Partners are paid by seconds: one of the two is in another unit, or of another call."""
+    rendered = Renderer.of(SETTINGS).render(RECORD | {"TalkDuration": talked})
+    assert rendered.values["TalkDuration"] == talked
+    assert [warning for warning in rendered.warnings if "longer" in warning] == [
+        "TalkDuration is longer than CallDuration: are both in seconds?"
+    ] * told
+
+
 def test_a_bare_time_is_remarked_with_its_zone():
     """Seven hours decide which day a call is of."""
     settings = SETTINGS | {"timezone": "America/Los_Angeles"}

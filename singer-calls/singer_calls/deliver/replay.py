@@ -103,10 +103,12 @@ def signs_of_earlier_runs(place: str, target: str, origin: str) -> str:
     """
     files = files_at(place)
     for name in files.names():
-        with contextlib.suppress(OSError, ValueError), files.open(name) as lines:
+        with contextlib.suppress(OSError), files.open(name) as lines:
             for line in lines:
-                mark = decode(line).get(MARK) or {}
-                account = mark.get("account") or {}
-                if mark.get("target") == target and account.get("origin") == origin:
-                    return f"{name} is of a run that delivered to {origin}"
+                # What is no line of ours is nobody's sign.
+                with contextlib.suppress(ValueError, AttributeError):
+                    mark = decode(line).get(MARK) or {}
+                    account = mark.get("account") or {}
+                    if mark.get("target") == target and account.get("origin") == origin:
+                        return f"{name} is of a run that delivered to {origin}"
     return ""
