@@ -37,7 +37,10 @@ def decode(body: str) -> Any:  # noqa: ANN401
     """
 
     def last_value(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return dict(pairs) | {key: value for key, value in pairs if value is not None}
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            found |= {key: value for key, value in pairs if value is not None}
+        return found
 
     return json.loads(body, object_pairs_hook=last_value, parse_int=str, parse_float=str)
 

@@ -52,9 +52,10 @@ class CallStream(Stream):
 
     @cached_property
     def _deselected(self) -> tuple[list[str], bool]:
-        """Top-level fields to leave out, and whether the catalog leaves out nested ones."""
+        """Top-level fields to leave out, and whether the catalog leaves out parts of others."""
         off = [path[1::2] for path, on in self.mask.items() if path and not on]
-        return [path[0] for path in off if len(path) == 1], any(len(path) > 1 for path in off)
+        names = [path[0] for path in off if len(path) == 1]
+        return names, any(path[0] not in names for path in off)
 
     @cached_property
     def _changing(self) -> list[StreamMap] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -120,12 +121,16 @@ class CallTap(CallPlugin, Tap):
         Raises:
             PluginError: With that sentence.
         """
+        gc.freeze()  # what was imported stays: the collector need not look at it time and again
         try:
-            super().run(
-                state=_checked(state, "--state"),
-                catalog=_checked(catalog, "--catalog"),
-                **arguments,
-            )
+            try:
+                super().run(
+                    state=_checked(state, "--state"),
+                    catalog=_checked(catalog, "--catalog"),
+                    **arguments,
+                )
+            finally:
+                sys.stdout.flush()  # of calls that wait for others, see CallWriter
         except BrokenPipeError:
             # So that nothing is left for the interpreter to flush on its way out.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

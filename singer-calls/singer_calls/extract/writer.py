@@ -1,8 +1,9 @@
-"""Singer messages to stdout, each in one write."""
+"""Singer messages to stdout, in whole lines."""
 
 from __future__ import annotations
 
 import sys
+from select import PIPE_BUF
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,18 +17,31 @@ if TYPE_CHECKING:
 
 
 class CallWriter(MsgSpecWriter):
-    """The SDK's fast writer with a buffer of its own, where the SDK's is shared by all."""
+    """The SDK's fast writer, but calls go out several at a time: at most ``PIPE_BUF`` bytes.
+
+    So much a pipe takes whole or not at all (POSIX): a killed tap leaves whole lines behind it. Any
+    other message goes out at once, after the calls before it; the tap flushes at its end.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._encode = msgspec.json.Encoder(enc_hook=enc_hook, decimal_format="number").encode
+        self._waiting = 0
 
     @override
     def write_message(self, message: Message) -> None:
-        """Write and flush a message: a killed tap leaves whole lines behind it."""
-        out = sys.stdout.buffer
-        out.write(self._encode(message.to_dict()) + b"\n")
-        out.flush()
+        """Write a message, or let it wait for the next ones."""
+        line = self._encode(message.to_dict()) + b"\n"
+        if self._waiting + len(line) > PIPE_BUF:
+            self._flush()
+        sys.stdout.buffer.write(line)
+        self._waiting += len(line)
+        if message.type is not SingerMessageType.RECORD:
+            self._flush()
+
+    def _flush(self) -> None:
+        sys.stdout.buffer.flush()
+        self._waiting = 0
 
 
 class CallMessage(RecordMessage):

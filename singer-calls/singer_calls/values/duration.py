@@ -29,20 +29,23 @@ def seconds(value: object) -> int:
         ValueError: The value is none of these, negative, or longer than a month.
     """
     exact = _exact(value)
-    if exact is None or not exact.is_finite() or not 0 <= exact <= _LONGEST_SECONDS:
+    if exact is None or not 0 <= exact <= _LONGEST_SECONDS:
         raise ValueError("not a duration")
     return int(exact)
 
 
-def _exact(value: object) -> Decimal | None:
-    if isinstance(value, (int, float, Decimal)):
-        return None if isinstance(value, bool) else decimal(value)
+def _exact(value: object) -> Decimal | int | None:
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    if isinstance(value, (float, Decimal)):
+        exact = decimal(value)
+        return exact if exact.is_finite() else None
     if isinstance(value, timedelta):
-        return Decimal(value // timedelta(seconds=1))
+        return value // timedelta(seconds=1)
     text = value.strip() if isinstance(value, str) else ""
     if _NUMBER.fullmatch(text):
         return Decimal(text)
     if match := _CLOCK.fullmatch(text) or _ISO.fullmatch(text):
         hours, minutes, rest = (int(part or 0) for part in match.groups())
-        return Decimal(hours * 3600 + minutes * 60 + rest)
+        return hours * 3600 + minutes * 60 + rest
     return None
