@@ -27,6 +27,8 @@ from singer_calls.deliver import (
 from target_impact_calls.call import CAMPAIGN, PARAMETERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from singer_calls.deliver import Response
 
 _FIELDS = {parameter.name.casefold(): parameter.name for parameter in PARAMETERS}
@@ -34,13 +36,14 @@ _REASONS = {
     "not a numeric value": "must be a number",
     "validation failed": "impact.com found a parameter invalid",
 }
-# What holds for each call of a program, whoever the partner is: "Campaign 1 has no active
-# contract"; CAMPAIGN_NOT_FOUND is a reason of impact.com's file imports.
+# What holds for each call of a partner in a program: "Campaign 1 has no active contract";
+# CAMPAIGN_NOT_FOUND is a reason of impact.com's file imports.
 _CAMPAIGN = re.compile(
     r"campaign.{0,80}(contract|not[ _](found|active|exist)|inactive|closed|expired|no access)"
 )
 _CAMPAIGN_REFUSED = Rejected(
-    "impact.com refuses the program of CampaignId: see there that it is active and has a contract",
+    "impact.com refuses the program of CampaignId: see there that it is active and has a contract "
+    "with the partner of MediaId",
     field=CAMPAIGN,
     campaign=True,
 )
@@ -66,6 +69,16 @@ def _success(response: Response, _now: float) -> Outcome:
 
 def _refused(response: Response, _now: float) -> Outcome:
     return _read(response)[1]
+
+
+def _unless_of_a_call(otherwise: Outcome) -> Callable[[Response, float], Outcome]:
+    """What a status says of all calls, unless its body names a parameter or the program."""
+
+    def read(response: Response, _now: float) -> Outcome:
+        refusal = _read(response)[1]
+        return refusal if refusal.fields or refusal.campaign else otherwise
+
+    return read
 
 
 def _read(response: Response) -> tuple[str | None, Rejected]:
@@ -123,8 +136,14 @@ TABLE: ResponseTable = {
         "has its own, from your impact.com contact) and see that api_url begins with https"
     ),
     402: Rejected("impact.com found the parameters valid, but the request failed"),
-    403: Fatal(
-        "impact.com denied permission: ask your impact.com contact to allow these credentials "
-        "to send call data"
+    403: _unless_of_a_call(
+        Fatal(
+            "impact.com denied permission: ask your impact.com contact to allow these credentials "
+            "to send call data"
+        )
     ),
+    404: _unless_of_a_call(
+        Fatal("impact.com doesn't know this address: correct api_url, scheme and host only")
+    ),
+    422: _refused,
 }

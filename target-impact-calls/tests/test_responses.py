@@ -217,6 +217,21 @@ def test_no_reason_passes_on_the_vendor_s_text():
         assert "Longer than" not in repr(said)
 
 
+@pytest.mark.parametrize("status", [403, 404, 422])
+@pytest.mark.parametrize(
+    ("message", "field", "campaign"),
+    [
+        ({"Message": "No access to campaign 5: not found"}, "CampaignId", True),
+        ({"Message": "Denied", "Errors": [{"Field": "MediaId", "Message": "x"}]}, "MediaId", False),
+    ],
+)
+def test_what_is_said_of_one_call_ends_no_run(status, message, field, campaign):
+    """Whatever its status: a program or a parameter that the body names is that call's."""
+    said = read(status, json.dumps({"Status": "ERROR"} | message).encode())
+    assert isinstance(said, Rejected)
+    assert (said.field, said.campaign) == (field, campaign)
+
+
 def test_a_fatal_says_what_to_do():
     """Whoever reads the last line of the log knows the next step."""
     assert "username and password" in read(401).reason

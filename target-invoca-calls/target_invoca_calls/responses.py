@@ -22,6 +22,7 @@ from singer_calls.deliver import (
     Rejected,
     ResponseTable,
     Retry,
+    Unknown,
     text_of,
 )
 from target_invoca_calls.call import CAMPAIGN, PARAMETERS
@@ -33,6 +34,7 @@ _SUPPORT = "Invoca support, questions@invoca.com"
 _FIELD = re.compile("|".join(rf"\b{parameter.name}\b" for parameter in PARAMETERS))
 _REFERENCE_CHARS = 64
 
+_INVALID = "Invoca found the call invalid"
 _KNOWN_MESSAGES = (
     "Validation failed: 'call' is required",
     "Validation failed: Signals are limited to 100",
@@ -67,6 +69,10 @@ _PERMISSION = Fatal(
     "Invoca denied permission without saying why: see that oauth_token may ingest calls, and "
     "that no proxy answers in place of Invoca"
 )
+_NO_SUCH_VERSION = Fatal(
+    "Invoca doesn't know this version of its API: api_url is scheme and host only, such as "
+    "https://invoca.net"
+)
 
 
 def _created(response: Response, _now: float) -> Outcome:
@@ -85,6 +91,8 @@ def _forbidden(response: Response, _now: float) -> Outcome:
     if not response.whole:
         return Retry("Invoca refused the call, but its reason was cut")
     errors = object_of(response).get("errors")
+    if isinstance(errors, str | list) and _FIELD.search(str(errors)):
+        errors = {"class": "", "invalid_data": errors}
     if not isinstance(errors, dict) or not errors:
         return _PERMISSION
     # Either {class, invalid_data}, or {field: [messages]} as in Invoca's RingPool API.
@@ -97,12 +105,25 @@ def _forbidden(response: Response, _now: float) -> Outcome:
         return _NO_ACCESS
     if kind.startswith("Unauthorized"):
         return _NOT_ENABLED if kind == "UnauthorizedOperation" else _PERMISSION
-    fields = tuple(dict.fromkeys(_FIELD.findall(f"{kind} {data}")))
-    return Rejected(
-        str(data) if data in _KNOWN_MESSAGES else "Invoca found the call invalid",
-        field=fields[0] if fields else None,
-        fields=fields,
-    )
+    return _invalid(f"{kind} {data}", str(data) if data in _KNOWN_MESSAGES else _INVALID)
+
+
+def _invalid(text: str, reason: str = _INVALID) -> Rejected:
+    """A call refused for the parameters that a text names."""
+    fields = tuple(dict.fromkeys(_FIELD.findall(text)))
+    return Rejected(reason, field=fields[0] if fields else None, fields=fields)
+
+
+def _bad_request(response: Response, _now: float) -> Outcome:
+    # Documented for a wrong version only, which names no parameter of a call.
+    refused = _invalid(text_of(response))
+    return refused if response.whole and refused.fields else _NO_SUCH_VERSION
+
+
+def _success(response: Response, _now: float) -> Outcome:
+    # Its own id for the call says enough, whatever the number of the status.
+    cuid = _cuid(response)
+    return Accepted(reference=cuid) if cuid else Unknown("a success without Invoca's own words")
 
 
 def _cuid(response: Response) -> str | None:
@@ -122,13 +143,11 @@ def object_of(response: Response) -> dict[str, Any]:
 TABLE: ResponseTable = {
     **COMMON,
     **DEDUPED,
+    **dict.fromkeys(range(200, 300), _success),
     # The documents ask to go by the status: a 201 without its cuid is created all the same.
     201: _created,
     202: _pending,
-    400: Fatal(
-        "Invoca doesn't know this version of its API: api_url is scheme and host only, such as "
-        "https://invoca.net"
-    ),
+    400: _bad_request,
     401: Fatal("Invoca refused oauth_token: correct it; it is sent raw, without Bearer"),
     403: _forbidden,
     409: _used,

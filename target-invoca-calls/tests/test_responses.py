@@ -153,6 +153,22 @@ def test_bad_configuration_ends_the_run_with_the_documented_remedy(kind, text, r
     assert remedy in said.reason
 
 
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("errors", [["start_time is invalid"], "Validation failed: 'start_time'"])
+def test_a_refusal_that_names_a_parameter_is_its_call_s_in_any_form(status, errors):
+    """One call must not end every run; without such a name it is the configuration."""
+    said = read(status, json.dumps({"errors": errors}).encode())
+    assert isinstance(said, Rejected)
+    assert said.fields == ("start_time",)
+    assert isinstance(read(status, b'{"errors":["no"]}'), Fatal)
+
+
+def test_any_success_with_a_cuid_is_one():
+    """A page of a proxy has none."""
+    assert read(200, b'{"cuid":"A-1"}') == Accepted(reference="A-1")
+    assert isinstance(read(200, b"<html>"), Unknown)
+
+
 def test_errors_by_field_are_read_too():
     """As Invoca's RingPool API writes them."""
     said = read(403, b'{"errors":{"start_time":["can\'t be blank"],"call_direction":["x"]}}')

@@ -192,6 +192,17 @@ def test_a_campaign_opened_at_the_vendor_takes_the_calls_it_refused(dated):
     counted(run, accepted=CALLS)
 
 
+def test_a_program_that_is_closed_to_one_partner_takes_the_calls_of_others(bench):
+    """A contract is one partner's: each is asked for once a run."""
+    of_one = [bench.key(n) for n in (0, 2, 4)]
+    bench.script(of_one, "refuse Campaign 1000 has no active contract")
+    calls = [bench.record(n, **({} if n % 2 else {"MediaId": 7})) for n in range(6)]
+    run = bench.run([bench.schema(), *calls, bench.state(6)], max_in_flight=1)
+    counted(run, accepted=3, rejected=3)
+    assert bench.books.keys() == {bench.key(n) for n in (1, 3, 5)}
+    assert bench.sent.keys() == {bench.key(n) for n in (0, 1, 3, 5)}
+
+
 # Pending
 
 

@@ -33,6 +33,7 @@ class Delivery:
             this call, PluginError for all.
         identity: Who the call is, whatever its key.
         fingerprint: Of its content, see ``fingerprint``.
+        partner: Whom it is for, where a vendor may refuse a campaign's calls for one partner only.
     """
 
     account: Account
@@ -43,6 +44,7 @@ class Delivery:
     make_body: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
     identity: Identity = NOBODY
     fingerprint: bytes = b""
+    partner: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a key or a campaign that no ledger can hold.

@@ -117,7 +117,8 @@ class Destination(Endpoint):
 
     Attributes:
         key_field: The parameter that holds the call's key.
-        partner_field: The parameter by which a dry run counts calls: who is paid for them.
+        partner_field: The parameter by which a dry run counts calls: who is paid for them. A
+            campaign that is refused is refused for one of them.
         impersonal: Parameters whose values a dry run may show; the others it masks.
         same_key: Whether one key in two campaigns may be two calls; False where the vendor keeps
             the keys of all campaigns in one space.
@@ -178,4 +179,5 @@ class Destination(Endpoint):
             headers={"Content-Type": content_type},
             identity=identity,
             fingerprint=fingerprint(rendered.canonical, identity),
+            partner=str(rendered.values.get(self.partner_field, "")),
         )

@@ -160,7 +160,7 @@ class LatestSender(Sender):
             identity=known.identity,
             fingerprint=told.fingerprint,
         )
-        refused = judged or self._campaigns.get(known.account)
+        refused = judged or self._campaigns.get((known.account, ""))
         if isinstance(refused, Rejected):
             if refused.earlier:
                 return refused

@@ -114,8 +114,8 @@ class Rejected(Outcome):
         words: The vendor's own words, for the file of what is set aside (it holds the call
             anyway) and never for a log.
         earlier: True when it was refused before for the same, and set aside then.
-        campaign: True when the vendor refuses the call's campaign, whatever the call: it may be
-            opened there, so the refusal holds for this run only.
+        campaign: True when the vendor refuses the call's campaign for its partner, whatever the
+            call: it may be opened there, so the refusal holds for this run only.
     """
 
     field: str | None = None

@@ -105,7 +105,7 @@ class Sender:
         window = SlidingWindow(options.requests_per_minute, options.requests_per_second)
         self._limiter = RateLimiter(window, clock=clocks[0])
         self._turns = Turns()
-        self._campaigns: dict[Account, Rejected] = {}
+        self._campaigns: dict[tuple[Account, str], Rejected] = {}  # refused, by partner
         self._memory = _Memory()
         self._others = OtherRuns(commit, clocks[0])
         self.admission = Admission(options.max_in_flight, options.retry, clocks[0])
@@ -173,7 +173,7 @@ class Sender:
         if row is None and self._unsent.remembers:
             outcome = await self._unsent.as_decided(call, outcome)
         if outcome is None:
-            refused = self._campaigns.get(delivery.account)
+            refused = self._campaigns.get((delivery.account, delivery.partner))
             if refused is None:
                 return Ready(delivery, self._claim(call, delivery, row))
             return await self._unsent.refused_unasked(call, delivery, row, refused)
@@ -233,9 +233,9 @@ class Sender:
             self._memory.doubts = 0
             self.admission.succeeded()
         if isinstance(outcome, Rejected) and outcome.campaign:
-            self._campaigns.setdefault(delivery.account, outcome)
+            self._campaigns.setdefault((delivery.account, delivery.partner), outcome)
         elif isinstance(outcome, Accepted):
-            self._campaigns.pop(delivery.account, None)
+            self._campaigns.pop((delivery.account, delivery.partner), None)
 
     async def _understand(self, outcome: Outcome, ready: Ready) -> Outcome:
         """What an outcome means, by what the ledger knows."""
