@@ -533,6 +533,18 @@ def test_who_read_the_source_later_has_the_last_word(ledger):
     assert row_of(ledger, "a").updated == before.updated
 
 
+@pytest.mark.parametrize("before", [None, Told(("Sale",), b"s" * 16)])
+def test_what_the_vendor_refused_was_never_said(ledger, before):
+    """A name that it does not know must not be said again with all that is."""
+    deliver(ledger, "a")
+    if before:
+        assert tell(ledger, 5, before) == 1
+        note(ledger, "a", ACCEPTED, LATER)
+    assert tell(ledger, 6) == 1 + bool(before)
+    note(ledger, "a", REJECTED, LATER, unsaid=True, told=before)
+    assert row_of(ledger, "a", LATER).told == before
+
+
 def test_an_older_run_that_sends_a_call_again_makes_nobody_forget_who_read_it_later(bench, ledger):
     """The newer run's attempt may have been processed."""
     ledger.apply([Claim(HERE, "a", None, b"f" * 16, CALL, told=TOLD, source_read=20)])

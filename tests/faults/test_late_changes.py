@@ -131,6 +131,14 @@ def test_a_run_that_waits_for_its_turn_says_nothing_that_is_old_by_then(bench):
     assert bench.true() == {bench.key(0): {"service"}, bench.key(1): {"sale"}}
 
 
+def test_names_that_invoca_refused_are_not_said_again_once_the_mapping_is_right(bench):
+    """They were never said: with them every later request of that call would be refused too."""
+    bench.run(bench.read(0, tags("sale")))
+    counted(bench.run(bench.read(10, tags(*map(str, range(11))))), rejected=1)
+    counted(bench.run(bench.read(20, tags("quote"))), updated=1)
+    assert bench.signals() == {bench.key(0): {"sale": False, "quote": True}}
+
+
 def test_a_replayed_file_says_nothing_of_a_call_that_is_delivered(bench):
     """It is what was known when it was written; a call that it delivers is told with it."""
     bench.script([bench.key(0)], "403")

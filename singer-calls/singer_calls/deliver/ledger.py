@@ -101,6 +101,9 @@ class Note:
     Attributes:
         file: Name of the file that holds the original; with it the row is ``filed``.
         record: Key of the record among those that never became a delivery, see ``Refuse``.
+        unsaid: Whether the vendor certainly took nothing of what the attempt said: then counts what
+            was told before.
+        told: That.
         words: The vendor's own words of a refusal stay in the file; not here.
     """
 
@@ -114,6 +117,8 @@ class Note:
     file: str | None = None
     record: str | None = None
     remedy: str = ""
+    unsaid: bool = False
+    told: Told | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from singer_calls.deliver.outcome import (
 if TYPE_CHECKING:
     from singer_calls.deliver.call import Call
     from singer_calls.deliver.delivery import Delivery
+    from singer_calls.deliver.entries import Row
 
 _STATE_OF: dict[type[Outcome], str] = {
     Accepted: db.ACCEPTED,
@@ -35,7 +36,13 @@ _STATE_OF: dict[type[Outcome], str] = {
 
 
 def written(
-    call: Call, delivery: Delivery, attempt: int, outcome: Outcome, *, final: bool
+    call: Call,
+    delivery: Delivery,
+    attempt: int,
+    outcome: Outcome,
+    *,
+    before: Row | None,
+    final: bool,
 ) -> tuple[Note, DeadLetter | None]:
     """The note of an attempt, and what is filed of it.
 
@@ -44,6 +51,7 @@ def written(
         delivery: What was sent.
         attempt: The ledger's number of it.
         outcome: What became of it.
+        before: The row as the attempt found it.
         final: Whether no further attempt follows.
     """
     letter = None
@@ -58,6 +66,8 @@ def written(
         field=outcome.field if isinstance(outcome, Rejected) else None,
         reference=getattr(outcome, "reference", None),
         remedy=_remedy(outcome),
+        unsaid=isinstance(outcome, Rejected | Pending | Fatal),
+        told=before.told if before else None,
     )
     return note, letter
 

@@ -214,7 +214,7 @@ class Sender:
             outcome = replace(outcome, earlier=True)
         step = self._after(outcome, tries, began)
         final = step is outcome
-        note, letter = written(call, delivery, attempt, outcome, final=final)
+        note, letter = written(call, delivery, attempt, outcome, before=row, final=final)
         if self._unsent.remembers:
             note = replace(note, record=call.source.name)
         if not await self._commit.ask(note, letter):

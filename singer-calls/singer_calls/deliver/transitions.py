@@ -38,6 +38,7 @@ from singer_calls.deliver.ledger import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from singer_calls.deliver.entries import Told
     from singer_calls.deliver.identity import Account
 
 LEFT = "the run ended before the vendor's answer was written down"
@@ -232,7 +233,7 @@ class Rows:
             remedy=note.remedy,
             reference=note.reference or row.reference,
             file=note.file or row.file,
-            told=replace(row.told, sure=True) if row.told and note.state == ACCEPTED else row.told,
+            told=_told(row, note),
         )
         if note.state in DELIVERED:
             self._close(row, note.record)
@@ -288,6 +289,13 @@ class Rows:
         self.rows[seen.account, seen.key] = replace(
             row, source_read=seen.source_read, told=row.told or seen.told
         )
+
+
+def _told(row: Row, note: Note) -> Told | None:
+    """What the vendor was told by now."""
+    if note.unsaid:
+        return note.told
+    return replace(row.told, sure=True) if row.told and note.state == ACCEPTED else row.told
 
 
 def _version(row: Row | None) -> tuple[str, int, int] | None:
