@@ -139,6 +139,18 @@ def test_names_that_invoca_refused_are_not_said_again_once_the_mapping_is_right(
     assert bench.signals() == {bench.key(0): {"sale": False, "quote": True}}
 
 
+@pytest.mark.parametrize("choice", ["--delivered", "--drop"])
+def test_what_a_person_decided_of_refused_signals_is_what_runs_do(bench, choice):
+    """Nothing is asked again until the source knows something else."""
+    many = bench.read(10, tags(*map(str, range(11))))
+    bench.run(bench.read(0, tags("sale")))
+    counted(bench.run(many), rejected=1)
+    assert bench.ledger("resolve", bench.key(0), choice).exit_code == 0
+    counted(bench.run(many), rejected=0, still_rejected=0)
+    assert len(bench.told()) == 1
+    counted(bench.run(bench.read(20, tags("quote"))), updated=1)
+
+
 def test_a_replayed_file_says_nothing_of_a_call_that_is_delivered(bench):
     """It is what was known when it was written; a call that it delivers is told with it."""
     bench.script([bench.key(0)], "403")

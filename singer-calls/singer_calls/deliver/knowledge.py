@@ -128,9 +128,11 @@ def judge_latest(
 
 
 def _is_said(print_: bytes, call: Row, latest: Row | None) -> bool:
-    if latest is None or latest.told is None:
-        return call.told is not None and call.told.sure and call.told.fingerprint == print_
-    return latest.state in {*DELIVERED, CLOSED} and latest.fingerprint == print_
+    if latest is not None and latest.state in {*DELIVERED, CLOSED}:  # or a person says so
+        return latest.fingerprint == print_
+    if latest is not None and latest.told is not None:
+        return False
+    return call.told is not None and call.told.sure and call.told.fingerprint == print_
 
 
 def _judge_aside(
