@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from singer_calls.deliver.entries import SENDING, Found
 from singer_calls.deliver.outcome import Pending
+from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,5 +64,9 @@ class OtherRuns:
         """Whose calls are waited for, for people; "" when none are."""
         if not self._waiting:
             return ""
-        runs = "; ".join(self._commit.who(run) for run in sorted({*self._waiting.values()}))
-        return f"{len(self._waiting)} calls that another run is sending: {runs}"
+        told = f"{len(self._waiting)} calls that another run is sending"
+        try:
+            runs = "; ".join(self._commit.who(run) for run in sorted({*self._waiting.values()}))
+        except PluginError:  # the database is away: who asks is a thread that only tells
+            return told
+        return f"{told}: {runs}"
