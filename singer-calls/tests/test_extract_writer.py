@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from select import PIPE_BUF
+from types import SimpleNamespace
 
 import pytest
 from singer_sdk.singerlib import StateMessage
@@ -25,6 +26,15 @@ class Pipe(io.RawIOBase):
     def write(self, data) -> int:
         self.writes.append(bytes(data))
         return len(data)
+
+
+def test_a_write_that_a_signal_cuts_goes_on(monkeypatch):
+    """With PYTHONUNBUFFERED nothing stands between a message and the pipe."""
+    pipe = Pipe()
+    pipe.write = lambda data: Pipe.write(pipe, data[:1000])
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+    CallWriter().write_message(CallMessage("calls", {"text": "x" * 9000}))
+    assert json.loads(b"".join(pipe.writes))["record"] == {"text": "x" * 9000}
 
 
 @pytest.mark.parametrize("size", [1, 100, 1300, PIPE_BUF, 3 * PIPE_BUF])

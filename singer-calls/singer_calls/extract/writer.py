@@ -34,8 +34,9 @@ class CallWriter(MsgSpecWriter):
         line = self._encode(message.to_dict()) + b"\n"
         if self._waiting + len(line) > PIPE_BUF:
             self._flush()
-        sys.stdout.buffer.write(line)
         self._waiting += len(line)
+        while line:  # unbuffered (PYTHONUNBUFFERED), a write that a signal stops is cut
+            line = line[sys.stdout.buffer.write(line) :]
         if message.type is not SingerMessageType.RECORD:
             self._flush()
 
