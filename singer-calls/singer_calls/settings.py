@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _DATES = "An ISO 8601 date-time with an offset or Z, or a date; a bare time is read as UTC."
 
 
+_CENTURY_DAYS = 36_500  # before which there is no call, and no date to subtract from
+_DAY_SECONDS = 86_400
+
+
 def schema(*groups: Iterable[th.Property[Any]]) -> dict[str, Any]:
     """Join groups of settings into one JSON Schema.
 
@@ -116,6 +120,7 @@ def common(
         integer(
             "request_timeout",
             request_timeout,
+            maximum=_DAY_SECONDS,
             title="Request timeout (seconds)",
             description="Longest time for one request, connecting included, in seconds.",
         ),
@@ -207,6 +212,7 @@ def taps(*, timezone: str, window_days: int, lookback_days: int) -> list[th.Prop
             "lookback_days",
             lookback_days,
             minimum=0,
+            maximum=_CENTURY_DAYS,
             title="Lookback (days)",
             description="Re-read this many days behind the bookmark, for what the vendor adds to "
             "a call late. Subtracted from the request, never from the stored bookmark.",
@@ -214,6 +220,7 @@ def taps(*, timezone: str, window_days: int, lookback_days: int) -> list[th.Prop
         integer(
             "window_days",
             window_days,
+            maximum=_CENTURY_DAYS,
             title="Window (days)",
             description="One request, or one run of pages, covers at most this many days. The "
             "bookmark is saved after each window.",

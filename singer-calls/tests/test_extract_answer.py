@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -79,6 +80,14 @@ def test_what_is_no_list_is_asked_for_again(body):
         "cut its answer short, or the answer is not JSON",
         "answered more than one list",
     }
+
+
+@pytest.mark.parametrize("cut", [1, 3000, 5000, 10_000])
+def test_a_number_of_thousands_of_digits_costs_its_field(cut):
+    """Python refuses to read it; the calls around it are read, in any pieces."""
+    body = '[{"a": 1}, {"a": -' + "9" * 5000 + ', "b": 2}, {"a": 3}]'
+    found = list(iterate_array([body[:cut], body[cut:]]))
+    assert found == [{"a": 1}, {"a": math.inf, "b": 2}, {"a": 3}]
 
 
 def test_elements_come_before_the_body_has_ended():

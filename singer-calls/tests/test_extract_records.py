@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 from functools import partial
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from singer_calls.extract import (
@@ -15,6 +18,7 @@ from singer_calls.extract import (
     functions,
     integer,
     text,
+    tree,
     usable,
 )
 
@@ -25,6 +29,34 @@ def records(elements, drift=None):
     drift = drift or SchemaDrift()
     convert = partial(conform, fields=FIELDS, drift=drift, key="id")
     return list(usable(elements, convert, drift, "of today"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [(5, "5"), (5.0, "5"), (30683207599876.0, "30683207599876"), (1.5, "1.5"), (True, "true")],
+)
+def test_a_number_has_one_spelling(sent, written):
+    """Else one call has two ids, and is paid twice."""
+    assert text(sent) == written
+
+
+@pytest.mark.parametrize("sent", [float("nan"), float("inf"), [], {}, None])
+def test_what_is_no_value_is_no_text(sent):
+    """A caller named nan is nobody."""
+    with pytest.raises(ValueError, match="not a text"):
+        text(sent)
+
+
+def test_an_object_of_unknown_form_can_always_be_written():
+    """Half a letter in its names or values, a number without end, and depth: none ends the run."""
+    odd = {"a\ud83d": ["b\ud83d", {"n": 10**40, "nan": math.nan}]}
+    assert json.loads(msgspec.json.encode(tree(odd))) == {"a?": ["b?", {"n": 10**40, "nan": None}]}
+    deep: list = []
+    for _ in range(10_000):
+        deep = [deep]
+    for misfit in ({"deep": deep}, [["a", 1]], "x", 5):
+        with pytest.raises(ValueError, match=r"too deep|not an object"):
+            tree(misfit)
 
 
 CALL, NAMELESS = {"id": 1, "name": "a"}, {"name": "b"}

@@ -438,6 +438,8 @@ def test_windows_are_halved_until_the_vendor_can_answer():
         (state_of(1772323200), "is not of the form"),
         (state_of("2999-01-01T00:00:00Z"), "lies in the future"),
         (state_of(4711, key="call_id"), "is of another replication key"),
+        ({"bookmarks": {"calls": {"start_time": "2026-03-01"}}}, "is of another form"),
+        ({"bookmarks": {"calls": {"partitions": []}}}, "is of another form"),
     ],
 )
 def test_a_bookmark_that_is_not_ours_ends_the_run(saved, says):
@@ -472,6 +474,9 @@ def test_a_state_of_another_form_ends_the_run(saved):
         ({"window_days": -1}, "window_days must be at least 1"),
         ({"lookback_days": -1}, "lookback_days must be at least 0"),
         ({"windows_in_flight": 0}, "windows_in_flight must be at least 1"),
+        ({"window_days": 10**9}, "window_days must be at most 36500"),
+        ({"lookback_days": 999_999}, "lookback_days must be at most 36500"),
+        ({"request_timeout": 10**12}, "request_timeout must be at most 86400"),
     ],
 )
 def test_a_wrong_setting_gets_one_sentence(config, says):
@@ -488,6 +493,20 @@ def test_a_bare_time_is_read_as_utc_and_told(caplog):
         run = Run(Vendor({}), start_date="2026-03-01T05:00:00", end_date=T0 + DAY)
     assert run.tap.exchange.asked[0][0] == T0 + timedelta(hours=5)
     assert "Setting start_date has no offset: it is read as UTC." in caplog.messages
+
+
+@pytest.mark.parametrize("keys", [[], ["id", "date"]])
+def test_a_catalog_may_give_the_target_other_keys(keys):
+    """Each call is known by its own all the same."""
+    catalog = ExchangeTap().catalog_dict
+    catalog["streams"][0]["key_properties"] = keys
+    assert Run(Vendor(hourly(24)), catalog=catalog).ids == Run(Vendor(hourly(24))).ids
+
+
+def test_a_catalog_that_selects_nothing_says_so(caplog):
+    """An empty output is not an account without calls."""
+    ExchangeTap(config={}, catalog={"streams": []})
+    assert "The catalog selects no stream: nothing is read." in caplog.text
 
 
 def test_a_catalog_with_an_unknown_stream_is_refused():

@@ -331,15 +331,27 @@ def test_a_vendor_that_does_not_answer_well_ends_the_run_in_one_sentence(invox, 
 @pytest.mark.parametrize(
     ("option", "content", "sentence"),
     [
-        ("--state", "{", "The file given with --state is not a JSON object."),
-        ("--state", "[]", "The file given with --state is not a JSON object."),
+        ("--state", '\ufeff{"bookmarks": 1}', "The state is not one of a Singer tap"),
+        ("--state", "{", "The file given with --state is not a JSON object in UTF-8."),
+        ("--state", "[]", "The file given with --state is not a JSON object in UTF-8."),
         ("--state", '{"bookmarks": 1}', "The state is not one of a Singer tap"),
         (
             "--state",
             '{"bookmarks":{"calls":{"replication_key":"date","replication_key_value":"now"}}}',
             "The saved bookmark of stream calls is not of the form",
         ),
-        ("--catalog", "nothing", "The file given with --catalog is not a JSON object."),
+        (
+            "--state",
+            '{"bookmarks": {}}'.encode("utf-16"),
+            "The file given with --state is not a JSON object in UTF-8.",
+        ),
+        (
+            "--catalog",
+            '{"streams":{"calls":{}}}',
+            "is no catalog: each of its streams has a tap_str",
+        ),
+        ("--catalog", '{"streams":[{"stream":"calls"}]}', "is no catalog"),
+        ("--catalog", "nothing", "The file given with --catalog is not a JSON object in UTF-8."),
         (
             "--catalog",
             '{"streams":[{"tap_stream_id":"kalls","schema":{},"metadata":[]}]}',
@@ -349,7 +361,9 @@ def test_a_vendor_that_does_not_answer_well_ends_the_run_in_one_sentence(invox, 
 )
 def test_a_wrong_file_ends_in_one_sentence(invox, option, content, sentence):
     """Not in a traceback from a JSON reader."""
-    run = invox.run(None, f"{option}={invox.file('given.json', content)}")
+    file = invox.folder / "given.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    run = invox.run(None, f"{option}={file}")
     assert run.code == 1
     (error,) = run.errors
     assert sentence in error

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from singer_calls.extract import Record, SchemaDrift, conform, conform_part, integer, text
+from singer_calls.extract import Record, SchemaDrift, conform, conform_part, integer, text, tree
 from singer_calls.values.boolean import boolean
 from singer_calls.values.clock import to_utc
 from singer_calls.values.duration import seconds
@@ -26,7 +26,7 @@ _TYPES: Mapping[str, Read] = {
     "string": text,
     "integer": integer,
     "boolean": boolean,
-    "object": dict,
+    "object": tree,
 }
 # Part -> key of the answer -> property, where the two differ.
 _RENAMED: Mapping[str, Mapping[str, str]] = {

@@ -130,7 +130,8 @@ class Elements(CallStream):
         self.name = name
         self._kind = ELEMENTS[name]
         super().__init__(tap, schema=SCHEMAS[name])
-        self.primary_keys = ["call_id", *self._kind.keys]
+        self._keys = ["call_id", *self._kind.keys]
+        self.primary_keys = [*self._keys]
 
     def wants(self, field: Field) -> bool:
         """Whether a response field is needed for what is selected here."""
@@ -153,7 +154,7 @@ class Elements(CallStream):
 
     def emit(self, call: Record) -> None:
         """Write the rows of a call."""
-        for row in rows(self.name, self.primary_keys, call):
+        for row in rows(self.name, self._keys, call):
             self._write_record_message(row)
 
 

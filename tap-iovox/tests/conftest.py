@@ -70,12 +70,12 @@ class Bench:
                 )
         return made
 
-    def run(self, selected=None, state=None, **config):
+    def run(self, selected=None, state=None, catalog=None, **config):
         """Run the tap in this process."""
         tap = TapIovox(
             config=self.settings(**config),
             state=state,
-            catalog=self.catalog(selected) if selected else None,
+            catalog=self.catalog(selected) if selected else catalog,
         )
         raw = io.BytesIO()
         with redirect_stdout(io.TextIOWrapper(raw, write_through=True)):

@@ -56,6 +56,7 @@ from singer_calls.extract.records import (
     functions,
     integer,
     text,
+    tree,
     usable,
 )
 from singer_calls.extract.seen import Seen
@@ -89,5 +90,6 @@ __all__ = [
     "prefetch",
     "read_pages",
     "text",
+    "tree",
     "usable",
 ]

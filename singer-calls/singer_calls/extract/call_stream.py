@@ -158,8 +158,10 @@ class CallStream(Stream):
     def bookmark(self) -> Any:  # noqa: ANN401 (text or integer, as the replication key is)
         """The saved bookmark, None without one or if the catalog asks for a full table."""
         state: Mapping[str, Any] = self.get_context_state(None)
-        if self.replication_method != "INCREMENTAL" or "replication_key_value" not in state:
+        if self.replication_method != "INCREMENTAL" or not state:
             return None
+        if "replication_key_value" not in state:
+            self.refuse_bookmark("is of another form: of another tap, or in partitions")
         if state.get("replication_key") != self.replication_key:
             self.refuse_bookmark("is of another replication key")
         return state["replication_key_value"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import tempfile
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
@@ -19,8 +20,17 @@ Record = dict[str, Any]
 
 _LARGEST_CHARS = 8 * 2**20  # of one element; more is no call, but a broken body
 
+_MOST_DIGITS = 4000  # Python refuses to read more
+
+
+def whole_number(digits: str) -> int | float:
+    """A number without a point; one that Python refuses to read is infinite: no field's value."""
+    return int(digits) if len(digits) < _MOST_DIGITS else math.inf
+
+
 # strict=False: a raw line break inside a text is wrong JSON and harmless.
 _DECODER = json.JSONDecoder(strict=False)
+_PATIENT = json.JSONDecoder(strict=False, parse_int=whole_number)
 _skip_space = json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
 
 
@@ -65,10 +75,7 @@ def iterate_array(arriving: Iterable[str]) -> Iterator[Any]:
         start, ended = _place(text, at, before)
         if ended:
             break
-        try:
-            element, end = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            end = len(text)
+        element, end = _element(text, start)
         if end < len(text):  # else it is not whole, or a number that may go on
             yield element
             at, before = end, ","
@@ -79,6 +86,23 @@ def iterate_array(arriving: Iterable[str]) -> Iterator[Any]:
         text, at = text[at:] + more, 0
     if any(map(str.strip, chain((text[start + 1 :],), arriving))):
         raise RetriableError("answered more than one list")
+
+
+def _element(text: str, start: int) -> tuple[Any, int]:
+    """The element that begins there, and where it ends: at the end of the text if it is not whole.
+
+    Args:
+        text: What has arrived.
+        start: Where the element begins.
+    """
+    for decoder in (_DECODER, _PATIENT):
+        try:
+            return decoder.raw_decode(text, start)
+        except (json.JSONDecodeError, RecursionError):
+            break
+        except ValueError:  # a number of thousands of digits
+            continue
+    return None, len(text)
 
 
 def _place(text: str, at: int, before: str) -> tuple[int, bool]:

@@ -24,6 +24,7 @@ from urllib.parse import urljoin, urlsplit
 
 from singer_calls.errors import PluginError
 from singer_calls.extract.errors import RetriableError
+from singer_calls.extract.json_array import whole_number
 from singer_calls.extract.records import SchemaDrift, usable
 from singer_calls.http.origin import origin_of
 from singer_calls.http.statuses import Meaning, meaning
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _IDLE_PAGES = 100  # in a row; a vendor that filters after it has cut its pages sends some
 
 # strict=False: a raw line break inside a text is wrong JSON and harmless.
-_decode = json.JSONDecoder(strict=False).decode
+_decode = json.JSONDecoder(strict=False, parse_int=whole_number).decode
 
 _NO_LIST = "answered something that is not a list of calls"
 _NO_NEXT = "says that there is a next page, and not which"

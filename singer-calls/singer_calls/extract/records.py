@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import threading
 from collections import Counter
@@ -12,6 +14,7 @@ from singer_calls.extract.errors import NotACallError, RetriableError
 from singer_calls.text import shown
 from singer_calls.values.boolean import boolean
 from singer_calls.values.clock import to_utc
+from singer_calls.values.numbers import whole
 
 if TYPE_CHECKING:
     import logging
@@ -144,19 +147,37 @@ def usable(
 
 
 def text(value: object) -> str:
-    """A value as text; numbers and booleans in their JSON spelling.
+    """A value as text; numbers and booleans in their JSON spelling, a whole number without a point.
+
+    An id that is 5 in one answer and 5.0 in the next is one id.
 
     Raises:
-        ValueError: The value is a list or an object.
+        ValueError: The value is a list, an object, or no finite number.
     """
     if isinstance(value, str):
         # Half of a surrogate pair (a text cut by the vendor) can't be written as UTF-8.
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
+    if isinstance(value, int | float) and (isinstance(value, int) or math.isfinite(value)):
+        return str(whole(value))
     raise ValueError("not a text")
+
+
+def tree(value: object) -> Record:
+    """An object whose form nobody has published, as it is; what can't be UTF-8 is ``?``.
+
+    Raises:
+        ValueError: The value is no object, or too deep.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("not an object")  # noqa: TRY004 (one kind for all misfits)
+    try:
+        written = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        found: Record = json.loads(written)
+    except RecursionError:
+        raise ValueError("too deep") from None
+    return found
 
 
 def integer(value: object) -> int:

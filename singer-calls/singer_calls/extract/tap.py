@@ -105,6 +105,9 @@ class CallTap(CallPlugin, Tap):
                 f"{', '.join(sorted(unknown))}; known: {', '.join(self.streams)}. "
                 "Make a new one with --discover."
             )
+        if not any(stream.selected for stream in self.streams.values()):
+            # Else it would look like a vendor without calls.
+            self.logger.warning("The catalog selects no stream: nothing is read.")
         super().setup_mapper()
 
     @classmethod
@@ -155,13 +158,29 @@ class CallTap(CallPlugin, Tap):
 
 
 def _checked(file: IO[str] | None, option: str) -> IO[str] | None:
-    """The file, known to hold a JSON object."""
+    """The file, known to hold a JSON object, and a catalog to have streams with names."""
     if file is None:
         return None
-    text = file.read()
     try:
-        if isinstance(json.loads(text), dict):
-            return io.StringIO(text)
-    except ValueError:
-        pass
-    raise PluginError(f"The file given with {option} is not a JSON object.")
+        text = file.read().removeprefix("\ufeff")
+        found = json.loads(text)
+    except ValueError:  # no JSON, or no UTF-8
+        found = None
+    if not isinstance(found, dict):
+        raise PluginError(f"The file given with {option} is not a JSON object in UTF-8.")
+    if option == "--catalog" and not _is_catalog(found):
+        raise PluginError(
+            f"The file given with {option} is no catalog: each of its streams has a "
+            "tap_stream_id and a schema. Make a new one with --discover."
+        )
+    return io.StringIO(text)
+
+
+def _is_catalog(found: Mapping[str, Any]) -> bool:
+    streams = found.get("streams")
+    return isinstance(streams, list) and all(
+        isinstance(stream, dict)
+        and isinstance(stream.get("tap_stream_id"), str)
+        and isinstance(stream.get("schema", {}), dict)
+        for stream in streams
+    )
