@@ -125,6 +125,18 @@ def test_a_ledger_that_cannot_be_written_stops_sending_first(bench, until):
     assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
 
 
+def test_a_ledger_whose_file_is_gone_stops_sending(bench, until):
+    """It could be written to as ever, and the next run would find none of it."""
+    run = bench.start().feed(bench.calls(5))
+    until(lambda: bench.in_ledger("accepted") == bench.keys(5), "five are delivered")
+    bench.ledger_file.unlink()
+    run.feed(bench.calls(CALLS, first=5)).end_input()
+    assert run.wait() == 1
+    (sentence,) = run.sentences
+    assert "was removed" in sentence
+    assert len(bench.journal()) == 5
+
+
 @pytest.mark.usefixtures("uncovered")
 def test_outcomes_that_could_not_be_written_down_are_unknown(bench, until):
     """The calls in flight when the disk filled up are held by the next run."""

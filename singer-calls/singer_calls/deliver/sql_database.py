@@ -19,6 +19,7 @@ from singer_calls.deliver.sql_store import (
     open_engine,
     place_of,
     reading,
+    refuse_removed,
 )
 from singer_calls.deliver.sql_tables import FORMAT
 
@@ -72,7 +73,12 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction, durable when it is left."""
+        """One transaction, durable when it is left.
+
+        Raises:
+            LedgerError: The file of SQLite is gone.
+        """
+        refuse_removed(self.engine)
         with self.engine.begin() as connection:
             limit_waits(connection)
             yield connection

@@ -203,6 +203,19 @@ def _is_mount(file: Path) -> bool:
     return os.path.ismount(file)
 
 
+def refuse_removed(engine: Engine) -> None:
+    """Refuse to write to a file of SQLite that is gone: it goes on as ever, and nobody finds it.
+
+    Raises:
+        LedgerError: It is gone.
+    """
+    if engine.dialect.name == "sqlite" and not os.path.exists(str(engine.url.database)):  # noqa: PTH110 - before each transaction
+        raise LedgerError(
+            "The file of the ledger (ledger_url) was removed while this run was under way: nothing "
+            "more is sent. Bring back the one that knows what was sent"
+        )
+
+
 def _making(file: Path) -> Path:
     """Stands beside a ledger whose tables are not made yet: without it an empty file is a loss."""
     return file.with_name(f"{file.name}.making")
