@@ -44,8 +44,8 @@ class CallsById(_Calls):
     """Calls newer than the last one (``last_call_id``).
 
     INVOX says nothing about calls that changed since, so the bookmark waits for calls that are
-    not over: it does not pass a ``Calling`` call of the last ``lookback_days``. Whether INVOX
-    sends the last call itself once more is unknown: it is dropped.
+    not over: it does not pass a ``Calling`` call of the last ``lookback_days``, or one whose date
+    can't be read. Whether INVOX sends the last call itself once more is unknown: it is dropped.
     """
 
     replication_key = "call_id"
@@ -67,7 +67,8 @@ class CallsById(_Calls):
             if identity <= last:
                 continue
             newest = max(newest, identity)
-            if at >= beyond or (record["status"] == "Calling" and at >= pending):
+            calling = (record["status"] or "").casefold() == "calling"
+            if at >= beyond or (calling and (record["date"] or pending) >= pending):
                 held = min(held, identity - 1)
             if first <= at < beyond and seen.first_time(identity):
                 yield record

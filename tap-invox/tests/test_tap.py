@@ -18,6 +18,8 @@ import pytest
 from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOX_API_KEY
 from singer_calls.extract import Window
+from singer_calls.values.clock import utc_text
+from tap_invox.client import Invox
 from tap_invox.tap import TapInvox
 
 from .conftest import CALLS, DAYS
@@ -180,6 +182,26 @@ def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(invox_at):
         second = invox.run(first.states[-1], incremental_by="call_id")
         again = {r["call_id"]: r["status"] for r in second.records()}
         assert all(again[identity] != "Calling" for identity in calling)
+
+
+@pytest.mark.parametrize(
+    ("status", "date", "bookmark"),
+    [
+        ("Calling", None, 5),  # not known to be old: a date of another form is none
+        ("CALLING", "2999-01-01T00:00:00Z", 5),
+        ("calling", utc_text(datetime.now(UTC) - timedelta(hours=1)), 5),
+        ("Calling", "2026-01-01T00:00:00Z", 7),  # older than the lookback
+        ("Answered", None, 7),
+    ],
+)
+def test_by_id_a_call_that_goes_on_is_waited_for(monkeypatch, status, date, bookmark):
+    """However its word is written and its date can't be read: it would not come again."""
+    calls = [{"call_id": 6, "status": status, "date": date}]
+    calls += [{"call_id": 7, "status": "Answered", "date": "2026-01-02T00:00:00Z"}]
+    monkeypatch.setattr(Invox, "since", lambda *_: calls)
+    tap = TapInvox(config={"api_key": "x", "incremental_by": "call_id"})
+    list(tap.streams["calls"].get_records(None))
+    assert tap.state["bookmarks"]["calls"]["replication_key_value"] == bookmark
 
 
 def test_by_id_the_dates_still_bound_what_is_emitted(invox_at):

@@ -130,9 +130,10 @@ class Iovox:
     def oldest(self) -> datetime | None:
         """The moment of the first call of all, None without any."""
         start = asked_from(SINCE_EVER, self._zone)
-        first = self._page(start, None, 1, 1)
-        moments = [from_utc_text(call["call_start"]) for call in first if call["call_start"]]
-        return min(moments, default=None)
+        moments = [at for call in self._page(start, None, 1, 2) if (at := call["call_start"])]
+        if moments[1:] and self._is_passed(moments[1], moments[0]):
+            raise _unordered()
+        return from_utc_text(min(moments)) if moments else None
 
     def between(self, window: Window) -> Iterator[Record]:
         """The calls of a window, some of them twice, and perhaps some around it.
@@ -194,7 +195,7 @@ class Iovox:
             convert=lambda drift: Reader(self._zone, drift),
             drift=self._drift,
             where=f"from {_asked(start)}, page {page} of {size} calls",
-            divisible=size > 1,
+            divisible=size > 1 and end is not None,
         )
 
 

@@ -160,6 +160,8 @@ def test_pages_that_are_not_in_the_order_asked_for_end_the_run(bench):
     bench.sandbox.switches("iovox", order="newest first")
     with pytest.raises(PluginError, match="in the order that it is asked for"):
         bench.run(FEW, page_size=100)
+    with pytest.raises(PluginError, match="in the order that it is asked for"):
+        bench.run(FEW, page_size=2000, start_date=None)  # the first call of all is not the first
     assert Counter(bench.run(FEW, page_size=2000).ids) == Counter(listed(bench))
 
 
@@ -254,7 +256,7 @@ def test_without_a_start_date_reading_begins_with_the_first_call(bench):
     """The vendor's own default is the current month; one small request finds the oldest call."""
     output = bench.run(FEW, start_date=None, window_days=7)
     first, second, *_ = bench.asked()
-    assert (first["limit"], first["start_date"]) == ("1", "2000-01-01 00:00:00")
+    assert (first["limit"], first["start_date"]) == ("2", "2000-01-01 00:00:00")
     assert "end_date" not in first
     assert second["start_date"] > "2025-09"
     assert Counter(output.ids) == Counter(listed(bench))

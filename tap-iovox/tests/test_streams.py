@@ -164,14 +164,14 @@ def test_elements_come_from_the_same_answers(bench):
 
 def test_a_catalog_with_other_keys_loses_no_row(bench):
     """They are the target's: what a row is known by here stays."""
-    selected = {"calls": ["id"], "call_tags": None}
+    selected = {"calls": ["id"], "call_keywords": None}
     plain = bench.run(selected).by_stream
     catalog = bench.catalog(selected)
     for stream in catalog["streams"]:
         stream["key_properties"] = stream["key_properties"][:1]
     assert bench.run(catalog=catalog).by_stream == plain
     assert plain["calls"]
-    assert plain["call_tags"]
+    assert plain["call_keywords"]
 
 
 def test_elements_without_calls(bench):
