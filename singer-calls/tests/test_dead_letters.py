@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -210,6 +211,18 @@ def test_two_runs_in_one_second_write_two_files(tmp_path):
         "run-2.singer.jsonl",
         "run.singer.jsonl",
     ]
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_is_set_aside_after_the_file_was_removed_is_in_a_new_one(tmp_path, what):
+    """Whoever tidied up took the calls before; those that follow are not lost with them."""
+    file = DeadLetterFile(str(tmp_path / "rejected"), "run", NAMES)
+    file.append([letter("a", Rejected("no"))])
+    file.path.unlink() if what == "file" else shutil.rmtree(tmp_path / "rejected")
+    file.append([letter("b", Rejected("no"))])
+    file.close()
+    kinds = [json.loads(line)["type"] for line in file.path.read_bytes().splitlines()]
+    assert kinds == ["SCHEMA", "RECORD"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):

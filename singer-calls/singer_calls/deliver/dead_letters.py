@@ -127,6 +127,9 @@ class DeadLetterFile:
             ) from error
 
     def _open(self) -> int:
+        if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
+            self.close()  # somebody removed it: what goes there is nowhere
+            self._streams = {}
         if self._descriptor is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             number = 1
