@@ -408,6 +408,21 @@ def test_who_is_gone_is_told_by_more_than_a_number():
     assert machine.is_gone(Process(me.host, child.pid, 0))
 
 
+def test_a_process_that_is_not_to_be_seen_is_not_gone(monkeypatch, tmp_path):
+    """Many servers hide those of other users (hidepid): taken for dead, its calls went twice."""
+    me = Machine().process()
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text(me.host.split()[0])
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").symlink_to(me.host.split()[1])
+    (tmp_path / str(me.pid)).symlink_to(f"/proc/{me.pid}")
+    monkeypatch.setattr("singer_calls.deliver.machine._PROC", tmp_path)
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as child:
+        other = Process(me.host, child.pid, me.started)
+        assert not Machine().is_gone(other)
+    assert Machine().is_gone(other)
+
+
 def side_by_side(works):
     """Run each in a thread; their results, in order."""
     with ThreadPoolExecutor(len(works)) as threads:

@@ -37,23 +37,37 @@ class Machine:
             namespace = str((_PROC / "self/ns/pid").readlink())
         except OSError:
             return None
-        _, started = _stat(os.getpid())
-        return Process(f"{boot} {namespace}", os.getpid(), started) if started else None
+        found = _stat(os.getpid())
+        return Process(f"{boot} {namespace}", os.getpid(), found[1]) if found else None
 
     def is_gone(self, process: Process) -> bool:
         """True when that process was one of this machine and has ended; it can't come back."""
         me = self.process()
         if me is None or me.host != process.host:
             return False
-        state, started = _stat(process.pid)
+        found = _stat(process.pid)
+        if found is None:
+            return not _exists(process.pid)
+        state, started = found
         return state in _DEAD or started != process.started
 
 
-def _stat(pid: int) -> tuple[str, int]:
-    """State and start of a process; ``("X", 0)`` when there is none."""
+def _exists(pid: int) -> bool:
+    """Whether there is such a process, also of another user (mount option hidepid, man 5 proc)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is not ours
+        return True
+    return True
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    """State and start of a process; None where it is not to be seen."""
     try:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return "X", 0
+    except OSError:
+        return None
     fields = text[text.rindex(")") + _AFTER_NAME :].split()
     return fields[0], int(fields[_STARTED - _AFTER_NAME])
