@@ -83,9 +83,13 @@ def phone(value: object) -> str:
 def custom_data(value: object) -> list[Record]:
     """``{name: {value, source}}`` as a list of {name, value, source}, in the order of the names.
 
+    A part that is no text, nor several, is null. Invoca's Transactions API has a list already.
+
     Raises:
-        ValueError: Not an object, or a value or source that is no text.
+        ValueError: Neither an object, nor a list of objects with names.
     """
+    if isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value):
+        value = {text(one["name"]): one for one in value}
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004
     parts = {
@@ -94,7 +98,7 @@ def custom_data(value: object) -> list[Record]:
     }
     return [
         {"name": text(name)}
-        | {part: _or_null(text, entry.get(part)) for part in ("value", "source")}
+        | {part: _or_null(names, entry.get(part)) for part in ("value", "source")}
         for name, entry in parts.items()
     ]
 
@@ -102,8 +106,10 @@ def custom_data(value: object) -> list[Record]:
 def demographics_data(value: object) -> Record | None:
     """The 25 fields of an Enhanced Caller Profile; null where the vendor knows nothing (``{}``).
 
+    A field that does not fit its type is null.
+
     Raises:
-        ValueError: Not an object, or a field that does not fit its type.
+        ValueError: Not an object.
     """
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004
@@ -112,7 +118,15 @@ def demographics_data(value: object) -> Record | None:
 
 
 def _or_null(convert: Callable[[Any], object], value: object) -> object:
-    return None if value in (None, "") else convert(value)
+    return None if value in (None, "") or not _fits(convert, value) else convert(value)
+
+
+def _fits(convert: Callable[[Any], object], value: object) -> bool:
+    try:
+        convert(value)
+    except ValueError:
+        return False
+    return True
 
 
 DEMOGRAPHICS: dict[str, Callable[[Any], object]] = {
@@ -214,17 +228,24 @@ def record(raw: object, drift: SchemaDrift) -> Record:
         if isinstance(data := raw.get("custom_data"), dict) and "demographics_data" in data:
             raw["custom_data"] = {k: v for k, v in data.items() if k != "demographics_data"}
             raw["demographics_data"] = raw.get("demographics_data") or data["demographics_data"]
-        _count_unknown_parts(raw, drift)
+        _count_odd_parts(raw, drift)
     return conform(raw, FIELDS, drift, key=KEY)
 
 
-def _count_unknown_parts(call: Record, drift: SchemaDrift) -> None:
-    """Count what no schema knows inside the two nested fields, as at the top."""
+def _count_odd_parts(call: Record, drift: SchemaDrift) -> None:
+    """Count what no schema knows inside the two nested fields, and what is null, as at the top."""
     data, profile = call.get("custom_data"), call.get("demographics_data")
     if isinstance(data, dict):
         for entry in data.values():
             for part in entry.keys() - {"value", "source"} if isinstance(entry, dict) else ():
                 drift.count_unknown(f"custom_data.*.{part}")
+            parts = entry if isinstance(entry, dict) else {"value": entry}
+            for part in ("value", "source"):
+                if (sent := parts.get(part)) is not None and not _fits(names, sent):
+                    drift.count_misfit(f"custom_data.*.{part}")
     if isinstance(profile, dict):
         for name in profile.keys() - DEMOGRAPHICS.keys():
             drift.count_unknown(f"demographics_data.{name}")
+        for name, convert in DEMOGRAPHICS.items():
+            if (sent := profile.get(name)) not in (None, "") and not _fits(convert, sent):
+                drift.count_misfit(f"demographics_data.{name}")

@@ -247,6 +247,39 @@ def test_a_call_without_its_key_makes_the_answer_unusable(call):
         record(call, SchemaDrift())
 
 
+def test_one_part_of_a_nested_field_that_does_not_fit_costs_itself():
+    """What the others say decides who is paid: several values are one text, an odd one is null."""
+    drift = SchemaDrift()
+    raw = {
+        "transaction_id": "A1",
+        "custom_data": {
+            "odd": {"value": {"a": 1}, "source": "Api"},
+            "picked": {"value": ["new", "used"], "source": ["Api"]},
+            "utm_source": {"value": "google", "source": "VirtualLine"},
+        },
+        "demographics_data": {"gender_data_append": "Male", "is_prepaid_data_append": "perhaps"},
+    }
+    call = record(raw, drift)
+    assert call["custom_data"] == [
+        {"name": "odd", "value": None, "source": "Api"},
+        {"name": "picked", "value": "new,used", "source": "Api"},
+        {"name": "utm_source", "value": "google", "source": "VirtualLine"},
+    ]
+    assert call["demographics_data"] == dict.fromkeys(DEMOGRAPHICS) | {"gender_data_append": "Male"}
+    assert drift.misfits == {
+        "custom_data.*.value": 1,
+        "demographics_data.is_prepaid_data_append": 1,
+    }
+
+
+def test_custom_data_may_come_as_a_list():
+    """As in Invoca's Transactions API."""
+    listed = [{"name": "utm_source", "value": "google", "source": "Api", "data_type": "String"}]
+    call = record({"transaction_id": "A1", "custom_data": listed}, SchemaDrift())
+    assert call["custom_data"] == [{"name": "utm_source", "value": "google", "source": "Api"}]
+    assert record({"transaction_id": "A1", "custom_data": []}, SchemaDrift())["custom_data"] == []
+
+
 def test_an_unknown_part_of_a_nested_field_is_counted_as_a_field_is():
     """By its path, without the name that the user gave."""
     drift = SchemaDrift()
