@@ -226,3 +226,10 @@ def test_who_is_not_this_machines_person_gets_nothing_and_changes_nothing(addres
     assert kept.decisions() == []
     assert ask("POST", "/api/decide", body, **good)[0] == 200
     assert kept.row("held").state == CLOSED
+
+
+def test_a_call_that_our_own_check_refused_is_found_by_its_key(address, ask, kept):
+    """As on the command line: the ledger has its record, under a name of its own."""
+    cookie = ask("GET", f"/?{urlsplit(address).query}")[1]["Set-Cookie"].split(";")[0]
+    name = kept.refuse("mine")
+    assert name in ask("GET", "/api/call?key=mine", Cookie=cookie)[2]

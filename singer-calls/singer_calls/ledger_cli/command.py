@@ -49,17 +49,8 @@ class Where:
         return files_at(self.rejected_path)
 
     def keys(self, desk: Desk, given: Sequence[str]) -> list[str]:
-        """Keys as the ledger has them.
-
-        Args:
-            desk: The ledger.
-            given: By a person. A call that our own check refused was never sent under its key: its
-                records, which the files name, stand for it.
-        """
-        missing = set(given) - {call.key for call in desk.under(given)}
-        records = filed_records.named(self.files, missing)
-        known = {call.key for call in desk.under([*set().union(*records.values())])}
-        return [name for key in given for name in sorted(records.get(key, set()) & known) or [key]]
+        """Keys as the ledger has them, see ``filed_records.known_as``."""
+        return filed_records.known_as(desk, self.files, given)
 
 
 def in_sentences(command: Callable[..., None]) -> Callable[..., None]:

@@ -17,9 +17,10 @@ from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.decisions import RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from singer_calls.deliver.dead_letters_files import Files
+    from singer_calls.ledger_cli.desk import Desk
     from singer_calls.ledger_cli.waiting import Call, Place
 
 
@@ -164,6 +165,21 @@ def named(files: Files, keys: Collection[str]) -> dict[str, set[str]]:
                 if key in keys:
                     found.setdefault(key, set()).update(names)
     return found
+
+
+def known_as(desk: Desk, files: Files, given: Sequence[str]) -> list[str]:
+    """Keys as the ledger has them.
+
+    Args:
+        desk: The ledger.
+        files: Those of ``rejected_path``.
+        given: By a person. A call that our own check refused was never sent under its key: its
+            records, which the files name, stand for it.
+    """
+    missing = set(given) - {call.key for call in desk.under(given)}
+    records = named(files, missing)
+    known = {call.key for call in desk.under([*set().union(*records.values())])}
+    return [name for key in given for name in sorted(records.get(key, set()) & known) or [key]]
 
 
 def stream_of(files: Files, originals: Iterable[FiledRecord]) -> Iterator[bytes]:

@@ -175,9 +175,12 @@ class Page:
 
     async def _call(self, request: web.Request) -> web.Response:
         def read() -> list[dict[str, Any]]:
+            asked = request.query.get("key", "")
             return [
                 {**_call_of(call), "events": list(self._events(call)), "reference": call.reference}
-                for call in self._desk.under([request.query.get("key", "")])
+                for call in self._desk.under(
+                    filed_records.known_as(self._desk, self._files, [asked])
+                )
             ]
 
         return web.json_response(await asyncio.to_thread(read))
