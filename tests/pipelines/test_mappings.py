@@ -10,6 +10,9 @@ import pytest
 import yaml
 from singer_sdk.mapper import PluginMapper
 
+from singer_calls.deliver import InvalidCallError
+from target_impact_calls.call import Renderer
+
 ROOT = Path(__file__).parents[2]
 INVOX = {
     "call_id": "1", "date": "2026-01-31T09:30:00Z", "duration": 74, "status": "Answered",
@@ -90,11 +93,43 @@ def test_a_call_to_nobody_has_the_number_that_was_called():
     """A mailbox of INVOX, and a call that no rule of iovox forwards."""
     found = mapped("invox", destinationnumber=None, status="Voice Mail", duration=None)
     assert (found["CalledPhoneNumber"], found["CallDuration"]) == ("0312000010", 0)
-    found = mapped("iovox", call_destination=None, call_time_seconds=None, talk_time_seconds=None)
+    lost = {"call_time_seconds": None, "talk_time_seconds": None, "call_result": "BUSY"}
+    found = mapped("iovox", call_destination=None, **lost)
     assert found["CalledPhoneNumber"] == "+442079460000"
     assert (found["CallDuration"], found["TalkDuration"]) == (0, 0)
     assert mapped("invox")["CallDuration"] == 74
     assert mapped("iovox")["TalkDuration"] == 99
+
+
+@pytest.mark.parametrize("lacking", ["call_time_seconds", "talk_time_seconds"])
+def test_an_answered_call_is_not_sent_without_its_length(lacking):
+    """It would be paid as one of 0 s, for good; rejected, it can be replayed."""
+    render = Renderer.of({"campaign_id": 1, "action_tracker_id": 1, "default_country": "RO"}).render
+    assert render(mapped("invox")).values["TalkDuration"] == 74
+    with pytest.raises(InvalidCallError) as refused:
+        render(mapped("invox", duration=None))
+    assert refused.value.field == "CallDuration"
+    assert render(mapped("iovox")).values["TalkDuration"] == 99
+    with pytest.raises(InvalidCallError) as refused:
+        render(mapped("iovox", **{lacking: None}))
+    assert refused.value.field in {"CallDuration", "TalkDuration"}
+
+
+@pytest.mark.parametrize("direction", ["OUT", "out", "Outbound"])
+def test_a_call_that_the_business_made_is_nobody_s_conversion(direction):
+    """However iovox writes it: documented is an example, IN."""
+    assert mapped("iovox", direction=direction) is None
+    assert mapped("iovox", direction="IN")
+    assert mapped("iovox", direction=None)
+
+
+@pytest.mark.parametrize("number", ["447700900123", "+447700900123"])
+def test_a_number_of_iovox_has_one_plus(number):
+    """And a word for who withheld it has none."""
+    assert mapped("iovox", call_origin=number)["CallerId"] == "+447700900123"
+    assert mapped("iovox", call_destination=number)["CalledPhoneNumber"] == "+447700900123"
+    assert mapped("iovox", call_origin="Withheld")["CallerId"] == "Withheld"
+    assert mapped("iovox", call_origin=None)["CallerId"] == "anonymous"
 
 
 @pytest.mark.parametrize(
