@@ -30,20 +30,26 @@ class RefusedError(ValueError):
 
 
 def _parts(file: Path) -> dict[str, Any]:
-    parts: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    """What stands in a file; the user's own may lack any part, or be none yet."""
+    try:
+        parts = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, ValueError):
+        parts = None
+    if not isinstance(parts, dict):
+        raise RefusedError(f"{file.name} can't be read: correct it, or Meltano won't run either.")
     return parts
 
 
 def _plugins(parts: dict[str, Any]) -> list[dict[str, Any]]:
-    plugins = parts.get("plugins", {})
-    return [*plugins.get("extractors", ()), *plugins.get("loaders", ())]
+    plugins = parts.get("plugins") or {}
+    return [*(plugins.get("extractors") or ()), *(plugins.get("loaders") or ())]
 
 
 def _names(parts: dict[str, Any]) -> Iterator[str]:
     """Every name of a plugin, a job or a schedule."""
     yield from (plugin["name"] for plugin in _plugins(parts))
     for kind in ("jobs", "schedules"):
-        yield from (entry["name"] for entry in parts.get(kind, ()))
+        yield from (entry["name"] for entry in parts.get(kind) or ())
 
 
 def _patterns(root: Path) -> dict[tuple[str, str], Path]:
@@ -53,7 +59,7 @@ def _patterns(root: Path) -> dict[tuple[str, str], Path]:
         (source, destination): file
         for file in files
         for source, _, destination in [file.name.removesuffix(ENDING).partition("-to-")]
-        if [job["name"] for job in _parts(file)["jobs"]] == [f"{source}-to-{destination}"]
+        if [job["name"] for job in _parts(file).get("jobs") or ()] == [f"{source}-to-{destination}"]
         and len(_plugins(_parts(file))) == 2  # noqa: PLR2004 - one tap, one target
     }
 

@@ -87,3 +87,15 @@ def test_what_cannot_be_written_is_refused_in_a_sentence(root, source, destinati
     with pytest.raises(new_pipeline.RefusedError, match=says):
         new_pipeline.write(root, source, destination, name)
     assert sorted((root / "pipelines").iterdir()) == before
+
+
+def test_a_file_of_the_user_s_own_may_lack_anything(root):
+    """Only one that can't be read is refused, by its name."""
+    own = root / "pipelines" / "ours-to-theirs.meltano.yml"
+    for number, text in enumerate(("", "plugins:\njobs:\n", "plugins: {extractors: []}\n")):
+        own.write_text(text)
+        assert new_pipeline.write(root, "invox", "impact", f"brand-{number}")
+    for text in ("jobs: [", "- a\n"):
+        own.write_text(text)
+        with pytest.raises(new_pipeline.RefusedError, match=r"ours-to-theirs\.meltano\.yml can't"):
+            new_pipeline.write(root, "invox", "impact", "brand-x")
