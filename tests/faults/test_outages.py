@@ -43,16 +43,24 @@ class Scripted:
         return self.answer(delivery, now)
 
 
-def deliver(calls, answer, *, in_flight=16, tries=6, policy="hold"):
-    """Deliver so many calls; the vendor, the summary and the reason of a failed run."""
+def deliver(calls, answer, *, in_flight=16, tries=6, policy="hold", per_minute=None, later=False):
+    """Deliver so many calls; the vendor, the summary and the reason of a failed run.
+
+    With ``later`` each comes again, and more is known of it.
+    """
     world, uniform = World(1, records=[]), random.Random(1).uniform  # noqa: S311
     loop, process, vendor, summary = VirtualLoop(0.0), Process(world), Scripted(answer), Summary()
     world.loop = loop
 
     async def main():
-        watermark, destination = Watermark(), Vendor({"api_url": "https://vendor.example"})
+        watermark, destination = (
+            Watermark(),
+            Vendor({"api_url": "https://vendor.example", "later": later}),
+        )
         delivery = DeliveryRun(
-            options(policy, in_flight=in_flight, tries=tries, uniform=uniform),
+            options(
+                policy, in_flight=in_flight, tries=tries, uniform=uniform, per_minute=per_minute
+            ),
             destination=destination,
             ledger=world.ledger(),
             letters=Letters(world),
@@ -63,9 +71,9 @@ def deliver(calls, answer, *, in_flight=16, tries=6, policy="hold"):
             clocks=(loop.time, lambda: EPOCH + 3600.0),
         )
         intake = Intake(destination, watermark)
-        room = asyncio.Semaphore(16 * in_flight)
+        room, seen = asyncio.Semaphore(16 * in_flight), set()
         async with delivery:
-            for n in range(calls):
+            for n in [*range(calls)] * (1 + later):
                 await room.acquire()
                 if delivery.failure is not None:
                     break
@@ -74,7 +82,10 @@ def deliver(calls, answer, *, in_flight=16, tries=6, policy="hold"):
                     "id": f"call-{n}",
                     "moment": EPOCH + n * 61,
                     "caller": f"+1415555{n:04}",
+                    "read": EPOCH,
+                    "tags": {"sale": True} if n in seen else {},
                 }
+                seen.add(n)
                 message = {"type": "RECORD", "stream": "calls", "record": record}
                 task = delivery.begin(intake.take(SourceRecord(SCHEMA, message), record))
                 task.add_done_callback(lambda _task: room.release())
@@ -120,6 +131,14 @@ def test_a_429_without_a_wish_from_a_bucket_is_overcome():
     assert failure is None
     assert summary.counts["accepted"] == 400
     assert len(vendor.times) < 800
+
+
+def test_what_is_said_later_keeps_to_the_limit_of_the_whole_process():
+    """Beside the vendor's own: in no minute more requests than the user allows."""
+    vendor, summary, failure = deliver(60, lambda *_: Accepted(), per_minute=30, later=True)
+    assert failure is None
+    assert (summary.counts["accepted"], summary.counts["updated"]) == (60, 60)
+    assert max(sum(start <= at < start + 60 for at in vendor.times) for start in vendor.times) <= 30
 
 
 @pytest.mark.parametrize("everyone", [True, False])

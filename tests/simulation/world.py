@@ -582,12 +582,14 @@ def _call(record):
     return record["id"], record["moment"], record["caller"]
 
 
-def options(policy, *, in_flight=IN_FLIGHT, tries=6, uniform=lambda _low, high: high):
+def options(
+    policy, *, in_flight=IN_FLIGHT, tries=6, uniform=lambda _low, high: high, per_minute=None
+):
     """Of a run."""
     sender = SenderOptions(
         target="target",
         max_in_flight=in_flight,
-        requests_per_minute=None,
+        requests_per_minute=per_minute,
         retry=RetryPolicy(max_tries=tries, retry_after_max=60, uniform=uniform),
         policy=Policy(retry_unknown=policy == "retry", key_field="Key"),
     )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from singer_calls.deliver.run_options import SenderOptions
     from singer_calls.deliver.transport import Transport
     from singer_calls.errors import PluginError
+    from singer_calls.http.rate_limit import RateLimiter
 
 _HOUR_SECONDS = 3600
 
@@ -50,6 +51,8 @@ class LatestSender(Sender):
         transport: To the vendor.
         commit: The ledger and the files.
         clocks: Monotonic seconds, and seconds since the epoch.
+        limiter: Of the calls' sender: what the user allows, for the whole process. A permit of it
+            is taken last, so that a pause here holds up no call.
 
     Attributes:
         failure: Why nothing more can be said.
@@ -65,6 +68,7 @@ class LatestSender(Sender):
         transport: Transport,
         commit: GroupCommit,
         clocks: tuple[Callable[[], float], Callable[[], float]],
+        limiter: RateLimiter,
     ) -> None:
         super().__init__(
             options,
@@ -74,6 +78,7 @@ class LatestSender(Sender):
             fail=self._end,
             clocks=clocks,
         )
+        self._with_others = limiter.permit
         self._url = destination.url
         self._waiting: set[asyncio.Task[None]] = set()
         self.failure: PluginError | None = None

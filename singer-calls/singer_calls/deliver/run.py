@@ -90,6 +90,7 @@ class DeliveryRun:
                 transport=self._latest_transport,
                 commit=self._commit,
                 clocks=clocks,
+                limiter=self.sender.limiter,
             )
         self._summary = summary
         self._thresholds = Thresholds(options.max_rejected_percent)

@@ -9,6 +9,7 @@ the slot is given back: at most ``max_in_flight`` calls can be of unknown outcom
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ from singer_calls.http.retry import RetryAfter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from singer_calls.deliver.call import Call
     from singer_calls.deliver.delivery import Delivery, Response
@@ -103,7 +105,9 @@ class Sender:
         self._fail = fail
         self._clocks = clocks
         window = SlidingWindow(options.requests_per_minute, options.requests_per_second)
-        self._limiter = RateLimiter(window, clock=clocks[0])
+        self.limiter = RateLimiter(window, clock=clocks[0])
+        """Of its requests."""
+        self._with_others: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
         self._turns = Turns()
         self._campaigns: dict[tuple[Account, str], Rejected] = {}  # refused, by partner
         self._memory = _Memory()
@@ -148,7 +152,11 @@ class Sender:
             ready = await self._look_up(call)
             if isinstance(ready, Outcome):
                 return ready
-            async with self._limiter.permit(), self.admission.enter(attempts) as began:
+            async with (
+                self.limiter.permit(),
+                self.admission.enter(attempts) as began,
+                self._with_others(),
+            ):
                 step = await self.committed.finish(self._attempt(call, ready, tries + 1, began))
             if isinstance(step, Outcome):
                 return step
@@ -298,7 +306,7 @@ class Sender:
             return f"the vendor asked for a pause, {self.admission.remaining:.0f} s left"
         if not self.admission.in_flight and (held_up := self._others.waits_for):
             return held_up
-        return "requests_per_minute" if self._limiter.holds else ""
+        return "requests_per_minute" if self.limiter.holds else ""
 
     @property
     def adopted(self) -> int:
