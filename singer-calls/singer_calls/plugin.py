@@ -285,7 +285,8 @@ _SDK_SENTENCES: dict[type[Exception], str] = {
     "fault.",
     MissingKeyPropertiesError: "A record lacks a key property of its stream: correct the tap, or "
     "the __key_properties__ of stream_maps.",
-    InvalidJSONSchema: "The schema of a stream is no valid JSON Schema: the tap is at fault.",
+    InvalidJSONSchema: "The schema of a stream is no valid JSON Schema: the tap is at fault; "
+    "validate_records: false goes on without it.",
 }
 
 
@@ -296,7 +297,9 @@ def _sentences(error: Exception) -> list[str]:
     if isinstance(error, PluginError):
         return [str(error)]
     if isinstance(error, (StreamMapConfigError, MapExpressionError)):
-        return [f"The mapping in stream_maps is wrong: {error}".splitlines()[0]]
+        said = f"The mapping in stream_maps is wrong: {error}".splitlines()[0]
+        keys = " Name mapped ones in __key_properties__." if "key properties" in said else ""
+        return [f"{said}{keys}"]
     for cls, sentence in _SDK_SENTENCES.items():
         if isinstance(error, cls):
             return [sentence]

@@ -87,6 +87,10 @@ def test_a_second_run_sends_nothing_again(run, sandbox):
         ({"default_country": "UK"}, "Setting default_country"),
         ({"call_status_map": {"Sunat": "MAYBE"}}, "Setting call_status_map.Sunat must be one of"),
         ({"stream_maps": {"calls": {"CallerId": "("}}}, "The mapping in stream_maps is wrong"),
+        (
+            {"stream_maps": {"calls": {"__else__": None, "__key_properties__": ["id"]}}},
+            "Name mapped ones in __key_properties__",
+        ),
         ({"password": "wrong-password"}, "impact.com refused the credentials: correct username"),
     ],
 )
