@@ -37,6 +37,16 @@ def test_a_write_that_a_signal_cuts_goes_on(monkeypatch):
     assert json.loads(b"".join(pipe.writes))["record"] == {"text": "x" * 9000}
 
 
+def test_no_nul_leaves_a_tap(monkeypatch):
+    """PostgreSQL refuses a text that holds one: each load would end at the same call."""
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+    record = {"text": "a\0b", "parts": [{"c\0": "d\\u0000"}], "number": 1, "none": None}
+    CallWriter().write_message(CallMessage("calls", record))
+    told = json.loads(b"".join(pipe.writes))["record"]
+    assert told == record | {"text": "a\ufffdb", "parts": [{"c\ufffd": "d\\u0000"}]}
+
+
 @pytest.mark.parametrize("size", [1, 100, 1300, PIPE_BUF, 3 * PIPE_BUF])
 def test_a_killed_tap_leaves_whole_lines_and_no_call_waits_behind_its_state(monkeypatch, size):
     """Each write holds whole lines, and more than one only if a pipe takes all of it or nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from select import PIPE_BUF
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter, enc_hook
@@ -14,6 +14,18 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
+
+
+_NUL = b"\\u0000"  # as JSON has it
+
+
+def _without_nul(value: Any) -> Any:  # noqa: ANN401 (JSON)
+    """A value with U+FFFD for each NUL: PostgreSQL takes none, and one would end every load."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(one) for name, one in value.items()}
+    return [_without_nul(one) for one in value] if isinstance(value, list) else value
 
 
 class CallWriter(MsgSpecWriter):
@@ -32,6 +44,8 @@ class CallWriter(MsgSpecWriter):
     def write_message(self, message: Message) -> None:
         """Write a message, or let it wait for the next ones."""
         line = self._encode(message.to_dict()) + b"\n"
+        if _NUL in line:
+            line = self._encode(_without_nul(message.to_dict())) + b"\n"
         if self._waiting + len(line) > PIPE_BUF:
             self._flush()
         self._waiting += len(line)
