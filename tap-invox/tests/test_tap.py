@@ -335,6 +335,10 @@ def test_a_wrong_setting_ends_in_one_sentence(invox, config, sentence):
         ("html", "INVOX answered something that is not a list of calls, 2 times in a row"),
         ("200-with-error", "INVOX answered something that is not a list of calls, 2 times in a"),
         ("cut_json", "INVOX cut its answer short, or the answer is not JSON, 2 times in a row"),
+        (
+            "504",
+            "INVOX answered HTTP 504, 2 times in a row: run again later; if it stays so, set st",
+        ),
         ("400", "INVOX answered HTTP 400: check the setting api_url"),
         ("302", "INVOX answered HTTP 302: check the setting api_url"),
         ("503 retry-after 86400", "more than retry_after_max (300 s): run again later."),

@@ -68,3 +68,4 @@ class UnansweredError(PluginError):
     def __init__(self, what: str, advice: str | None = None) -> None:
         super().__init__(f"{what}: {advice or 'run again later'}; what was read before is saved.")
         self.what = what
+        self.advice = advice

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from singer_calls.extract.call_stream import CallStream
-from singer_calls.extract.errors import ResponseTooLargeError
+from singer_calls.extract.errors import ResponseTooLargeError, UnansweredError
 from singer_calls.extract.json_array import Spill
 from singer_calls.extract.seen import Seen
 from singer_calls.extract.windows import Window, cut
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from singer_calls.extract.json_array import Record
 
+_LESS = "run again later; if it stays so, set start_date: then all is asked for in parts"
 _SKEW = timedelta(minutes=5)  # between the clocks of the machines that share a state
 
 
@@ -162,7 +163,12 @@ class WindowedStream(CallStream):
         """Read a window, in halves where it is too much at once."""
         halves = window.halves(self.FLOOR)
         if halves is None:
-            return Spill.of(self.read(window, divisible=False))
+            try:
+                return Spill.of(self.read(window, divisible=False))
+            except UnansweredError as error:
+                if window.start is None and error.advice is None:
+                    raise UnansweredError(error.what, _LESS) from None
+                raise
         behind = max(timedelta(), window.end - self._end)  # more than a window, as _asked says
         if window.length - behind <= self._span:
             try:
