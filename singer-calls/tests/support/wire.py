@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 from singer_calls.deliver.delivery import Delivery
+from singer_calls.deliver.identity import Account
 from singer_calls.deliver.transport import Transport
 
 SECRET = "Basic c2VjcmV0"
@@ -81,7 +82,8 @@ def transport(url, **options):
 
 def delivery(url, body=b"call"):
     """One call."""
-    return Delivery("key", "scope", f"{url}/calls?a=b", body, {"Content-Type": "text/plain"})
+    account = Account("vendor", url, "1")
+    return Delivery(account, "key", f"{url}/calls?a=b", body, {"Content-Type": "text/plain"})
 
 
 async def post(url, *, body=b"call", classify=lambda answer: answer, **options):
