@@ -518,6 +518,28 @@ def test_a_catalog_with_an_unknown_stream_is_refused():
         Run(Vendor({}), catalog=catalog)
 
 
+@pytest.mark.parametrize("expression", ["1 / 0", "id + 'x'", "int(date)", "date.nothing()"])
+def test_a_map_that_fails_on_a_call_is_told_as_that(expression):
+    """Not as a fault of the program; nothing of the call is shown."""
+    run = Run(Vendor(hourly(3)), stream_maps={"calls": {"more": expression}}, start_date=T0)
+    assert run.error.startswith("The mapping in stream_maps fails on a call of stream calls (")
+    assert "2026" not in run.error
+    assert run.bookmarks == []
+
+
+@pytest.mark.parametrize("name", ["call", "Calls", "orders*"])
+def test_a_map_that_meets_no_stream_is_refused(name):
+    """What it takes out, a phone number perhaps, would pass."""
+    with pytest.raises(PluginError, match=r"stream_maps has a stream that .*; known: calls"):
+        ExchangeTap(config={"stream_maps": {name: {"date": "__NULL__"}}})
+
+
+@pytest.mark.parametrize("maps", [{"cal*": {}}, {"new": {"__source__": "calls"}}, {"calls": None}])
+def test_a_map_may_name_its_stream_in_every_way(maps):
+    """As the SDK has them."""
+    ExchangeTap(config={"stream_maps": {**maps, "__else__": None}})
+
+
 def test_a_deselected_field_is_left_out_and_a_stream_map_is_applied():
     """The fast path changes neither."""
     catalog = ExchangeTap().catalog_dict

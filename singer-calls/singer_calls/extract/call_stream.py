@@ -72,7 +72,15 @@ class CallStream(Stream):
             record.pop(name, None)
         now = self._extracted or datetime.now(UTC)
         for stream_map in self._changing or ():
-            mapped = stream_map.transform(record)
+            try:
+                mapped = stream_map.transform(record)
+            except Exception as error:  # noqa: BLE001 - expressions raise anything
+                cause = error.__cause__ or error
+                raise PluginError(
+                    f"The mapping in stream_maps fails on a call of stream {self.name} "
+                    f"({type(cause).__name__}): make it fit every call, also one that lacks a "
+                    "field. The bookmark stays before that call."
+                ) from None
             if mapped is not None:
                 yield CallMessage(stream_map.stream_alias, mapped, time_extracted=now)
         if self._changing is None:

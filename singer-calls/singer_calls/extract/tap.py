@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import gc
 import io
 import json
@@ -18,6 +19,7 @@ from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
 from singer_calls.extract.writer import CallWriter
 from singer_calls.plugin import CAPABILITIES, CallPlugin
+from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,7 +98,7 @@ class CallTap(CallPlugin, Tap):
         """Set up stream maps, after a look at the catalog.
 
         Raises:
-            PluginError: The catalog has a stream that this tap doesn't know.
+            PluginError: The catalog or a stream map has a stream that this tap doesn't know.
         """
         unknown = {*(self.input_catalog or {})} - {*self.streams}
         if unknown:
@@ -105,6 +107,14 @@ class CallTap(CallPlugin, Tap):
                 f"{', '.join(sorted(unknown))}; known: {', '.join(self.streams)}. "
                 "Make a new one with --discover."
             )
+        # A map that meets no stream would let through what it was made to take out.
+        for name, told in (self.config.get("stream_maps") or {}).items():
+            source = told.get("__source__", name) if isinstance(told, dict) else name
+            if name != "__else__" and not fnmatch.filter(self.streams, source):
+                raise PluginError(
+                    f"Setting stream_maps has a stream that {self.name} does not know: "
+                    f"{shown_bare(source)}; known: {', '.join(self.streams)}."
+                )
         if not any(stream.selected for stream in self.streams.values()):
             # Else it would look like a vendor without calls.
             self.logger.warning("The catalog selects no stream: nothing is read.")
