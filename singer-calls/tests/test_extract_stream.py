@@ -451,6 +451,13 @@ def test_a_bookmark_that_is_not_ours_ends_the_run(saved, says):
     assert vendor.asked == []
 
 
+def test_a_bookmark_of_null_is_none():
+    """As the SDK saves it when there was nothing to save."""
+    run = Run(Vendor(hourly(24)), state_of(None))
+    assert (run.error, len(run.ids)) == (None, 24)
+    assert run.bookmarks
+
+
 @pytest.mark.parametrize("saved", [{"bookmarks": []}, {"bookmarks": {"calls": 7}}])
 def test_a_state_of_another_form_ends_the_run(saved):
     """Not a traceback from within the SDK."""

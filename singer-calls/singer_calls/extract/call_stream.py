@@ -191,7 +191,8 @@ class CallStream(Stream):
             return
         state = self.get_context_state(None)
         state["replication_key"] = self.replication_key
-        state["replication_key_value"] = max(value, state.get("replication_key_value", value))
+        saved = state.get("replication_key_value")
+        state["replication_key_value"] = value if saved is None else max(value, saved)
         self.state_manager.is_flushed = False
         self._write_state_message()
 
