@@ -108,6 +108,8 @@ def test_a_target_that_counts_and_ends_without_a_count_is_not_green():
     [
         "Setting start_date is not a date: give one such as 2026-01-31T00:00:00Z.",
         "INVOX refuses the credentials (HTTP 401): check the setting api_key.",
+        "The mapping in stream_maps fails on a call of stream calls (TypeError): make it fit every",
+        "The environment variable HTTPS_PROXY names no usable proxy: give scheme, host and port",
         "The vendor refused the credentials: correct them",
         "Invoca refused oauth_token: correct it; it is sent raw, without Bearer",
         "The vendor denied permission: ask it for access",

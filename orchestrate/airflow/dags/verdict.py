@@ -23,7 +23,8 @@ class Verdict(enum.Enum):
 # Sentences of Meltano and of the plugins (`Setting ...` of all, the others of one status or word)
 # that running again won't change.
 _WRONG = re.compile(
-    r"^Setting |refuse[sd] (the credentials|\w+_token)|denied permission|correct (it|them|api_url)"
+    r"^Setting |^The (mapping in stream_maps|environment variable) |"
+    r"refuse[sd] (the credentials|\w+_token)|denied permission|correct (it|them|api_url)"
     r"|referenced but not set|is not known to Meltano|must be specified"
     r"|install the extra|^No module named |Executable .* could not be found"
 )
