@@ -164,6 +164,18 @@ def test_a_schema_that_is_said_again_is_not_read_again(bench):
     assert run.errors.count("null transform") == 1
 
 
+def test_a_mapping_that_meets_no_stream_is_told(bench):
+    """It lets through what it was made to change or to take out."""
+    lines = [*bench.calls(2), bench.schema()]
+    told = (
+        "stream_maps has nothing for the stream calls, its records are taken as they come: it names"
+    )
+    run = bench.run(lines, stream_maps={"Calls": {"City": "'Rome'"}})
+    assert run.errors.count(told) == 1
+    for maps in ({"ca*": {"City": "'Rome'"}}, {"x": {"__source__": "calls"}}, {"__else__": None}):
+        assert told not in bench.run(lines, stream_maps=maps).errors
+
+
 def test_an_empty_state_never_erases_a_good_one(bench):
     """Downstream keeps the last line: it must be one that says something."""
     empty = state({})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.outcome import InvalidCallError, Rejected
@@ -56,6 +57,21 @@ class SourceStream:
                 yield Rejected(_mapping_reason(error), field=_mapped_property(error))
             else:
                 yield mapped
+
+
+def named_beside(stream: str, maps: Mapping[str, Any]) -> list[str]:
+    """What stream maps name, when none of it is this stream; they may have been made for it.
+
+    Args:
+        stream: The stream's name.
+        maps: The setting ``stream_maps``.
+    """
+    named = [
+        told.get("__source__", name) if isinstance(told, dict) else name
+        for name, told in maps.items()
+    ]
+    met = any(name == "__else__" or fnmatch(stream, name) for name in named)
+    return [] if met else named
 
 
 def _mapping_reason(error: Exception) -> str:

@@ -24,13 +24,14 @@ from singer_calls.deliver.messages import decode_exactly, encode
 from singer_calls.deliver.reader import CallReader, InputError
 from singer_calls.deliver.replay import read_mark, read_old_record, read_old_schema
 from singer_calls.deliver.source_record import SourceRecord
-from singer_calls.deliver.source_stream import SourceStream
+from singer_calls.deliver.source_stream import SourceStream, named_beside
 from singer_calls.deliver.summary import CallMetric, Summary
 from singer_calls.deliver.validation import SourceValidator
 from singer_calls.deliver.warn_once import WarnOnce
 from singer_calls.deliver.watermark import StateWriter, Watermark
 from singer_calls.errors import PluginError
 from singer_calls.plugin import CAPABILITIES, CallPlugin
+from singer_calls.text import shown_bare
 from singer_calls.values import phone
 
 if TYPE_CHECKING:
@@ -118,6 +119,13 @@ class CallTarget(CallPlugin, Target):
         known = self._streams.get(stream)
         if known is not None and known.schema == message_dict:
             return  # some taps say it again before each page, or for each parent of a child stream
+        if known is None and (others := named_beside(stream, self.config.get("stream_maps") or {})):
+            self.logger.warning(
+                "stream_maps has nothing for the stream %s, its records are taken as they come: it "
+                "names %s.",
+                shown_bare(stream),
+                ", ".join(map(shown_bare, others)),
+            )
         self._streams[stream] = SourceStream(
             copy.deepcopy(message_dict),
             SourceValidator(
