@@ -203,6 +203,24 @@ def test_a_program_that_is_closed_to_one_partner_takes_the_calls_of_others(bench
     assert bench.sent.keys() == {bench.key(n) for n in (0, 1, 3, 5)}
 
 
+def test_of_two_calls_of_one_record_the_refused_one_is_not_closed_by_the_other(bench):
+    """One call may count in two programs, by a map for each."""
+    refused = {"second": {"__source__": "calls", "CampaignId": "2", "CallDuration": "-1"}}
+    counted(bench.run(bench.calls(1), stream_maps={"calls": None, **refused}), rejected=1)
+    counted(bench.run(bench.calls(1), stream_maps=refused), accepted=1, still_rejected=1)
+    counted(bench.run(bench.calls(1), stream_maps=refused), unchanged=1, still_rejected=1)
+
+
+def test_a_call_that_the_only_map_of_its_stream_makes_closes_its_refused_record(bench):
+    """Also where the stream itself is mapped to nothing."""
+    maps = {"calls": None, "second": {"__source__": "calls", "CampaignId": "2"}}
+    wrong = {**maps, "second": {**maps["second"], "CallDuration": "-1"}}
+    counted(bench.run(bench.calls(1), stream_maps=wrong), rejected=1)
+    assert b"\nrejected" in bench.run([], "--ledger").out
+    counted(bench.run(bench.calls(1), stream_maps=maps), accepted=1)
+    assert b"\nrejected" not in bench.run([], "--ledger").out
+
+
 # Pending
 
 

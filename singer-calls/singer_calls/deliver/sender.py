@@ -223,7 +223,7 @@ class Sender:
         step = self._after(outcome, tries, began)
         final = step is outcome
         note, letter = written(call, delivery, attempt, outcome, before=row, final=final)
-        if self._unsent.remembers:
+        if self._unsent.remembers and call.source.alone:
             note = replace(note, record=call.source.name)
         if not await self._commit.ask(note, letter):
             raise RunEndedError  # another run ended ours and made this call its own

@@ -46,12 +46,15 @@ class SourceRecord:
         message: The tap's RECORD message, without our mark.
         line: The RECORD message as it came, when its bytes are at hand.
         licence: What a file of ours says of it, None for a record of a tap.
+        alone: Whether it becomes one call; several maps may make several of it, and the delivery
+            of one says nothing of another that is refused.
     """
 
     schema: Mapping[str, Any]
     message: Mapping[str, Any]
     line: bytes = field(default=b"", repr=False)
     licence: Licence | None = None
+    alone: bool = True
 
     @property
     def name(self) -> str:

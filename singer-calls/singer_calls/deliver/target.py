@@ -15,6 +15,7 @@ import click
 from singer_sdk import Target, metrics
 from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.helpers.capabilities import TargetCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
@@ -148,8 +149,10 @@ class CallTarget(CallPlugin, Target):
         if licence is None and stream.old:
             licence = read_old_record(message_dict)
         line = b"" if licence else self.message_reader.line
-        source = SourceRecord(stream.schema, message_dict, line, licence)
-        for mapped in stream.mapped(message_dict["record"], self.mapper.stream_maps[name]):
+        maps = self.mapper.stream_maps[name]
+        alone = len(maps) == 1 or sum(not isinstance(m, RemoveRecordTransform) for m in maps) == 1
+        source = SourceRecord(stream.schema, message_dict, line, licence, alone)
+        for mapped in stream.mapped(message_dict["record"], maps):
             self._delivery.summary.add(CallMetric.READ)
             if mapped is None:
                 self._delivery.summary.add(CallMetric.FILTERED)
