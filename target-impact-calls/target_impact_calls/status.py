@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver import InvalidCallError, NotYetError
+from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FIELD = "CallStatus"
 REJECT = "reject"
@@ -147,6 +148,21 @@ class Statuses:
         if self.unknown == REJECT:
             raise InvalidCallError(problem, FIELD)
         return self.unknown, [f"{FIELD} {problem.partition(':')[0]}: sent as {self.unknown}"]
+
+
+def errors(words: Mapping[str, str]) -> Iterator[str]:
+    """What ``call_status_map`` says and can't mean.
+
+    Yields:
+        A clause for each such word.
+    """
+    said: dict[str, str] = {}
+    for word, status in words.items():
+        folded = fold(word)
+        if folded in _NOT_FINAL_WORDS:
+            yield f"{shown_bare(word)} says that the call still goes on: give its end another word"
+        elif said.setdefault(folded, status) != status:
+            yield f"{shown_bare(word)} has two meanings: case, -, _ and spaces make no difference"
 
 
 def markdown() -> str:

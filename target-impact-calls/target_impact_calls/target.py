@@ -10,7 +10,7 @@ from typing_extensions import override
 from singer_calls import settings
 from singer_calls.deliver import CallTarget
 from target_impact_calls.destination import Impact
-from target_impact_calls.status import REJECT, STATUSES
+from target_impact_calls.status import REJECT, STATUSES, errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +88,7 @@ class TargetImpactCalls(CallTarget):
 
     @override
     def setting_errors(self, config: Mapping[str, Any]) -> Iterator[str | None]:
-        """Also what Basic authentication can't carry.
+        """Also what Basic authentication can't carry, and words without a meaning.
 
         Yields:
             A sentence for each setting that is wrong.
@@ -96,3 +96,5 @@ class TargetImpactCalls(CallTarget):
         yield from super().setting_errors(config)
         if ":" in config["username"]:
             yield "username holds a colon: give the user name and the password apart"
+        for error in errors(config.get("call_status_map") or {}):
+            yield f"call_status_map.{error}"

@@ -86,6 +86,14 @@ def test_a_second_run_sends_nothing_again(run, sandbox):
         ({"campaign_id": "x"}, "Setting campaign_id must be of type integer."),
         ({"default_country": "UK"}, "Setting default_country"),
         ({"call_status_map": {"Sunat": "MAYBE"}}, "Setting call_status_map.Sunat must be one of"),
+        (
+            {"call_status_map": {"No-show": "CANCEL", "no show": "FAILURE"}},
+            "Setting call_status_map.no show has two meanings",
+        ),
+        (
+            {"call_status_map": {"Bridged": "ANSWER"}},
+            "Setting call_status_map.Bridged says that the call still goes on",
+        ),
         ({"stream_maps": {"calls": {"CallerId": "("}}}, "The mapping in stream_maps is wrong"),
         (
             {"stream_maps": {"calls": {"__else__": None, "__key_properties__": ["id"]}}},
