@@ -10,7 +10,7 @@ start. So a page is asked for by its first moment instead: ``order=call_start_AS
 ``start_date`` moves on to the last call of the page before. What was listed or taken away
 meanwhile shifts nothing, and all calls of a second are asked for again together, whatever their
 order. ``page`` counts only where a second, or the hour that comes twice, fills a whole page.
-Calls in another order would be passed over, so that ends the run.
+Calls in another order would be passed over: then the window is read anew, by page numbers alone.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 _HEAVY = {"transcription_text", "transcription_phrases"}
 _SURE = 50  # pages answered before a size that was too much is tried again
+_UNORDERED = (
+    f"{VENDOR} does not list calls in the order that it is asked for (order=call_start_ASC)"
+)
 _FEW = 100  # calls: a service that gives no more at once would be known for it
 
 
@@ -110,6 +113,7 @@ class Iovox:
         most = config["page_size"]
         # The published calls have 5 kB with their transcriptions, 0.7 kB without.
         self._pages = PageSize(most, most // 8 if _HEAVY & {*fields} else most)
+        self._numbered = False
         self._client = Client.from_config(
             config,
             VENDOR,
@@ -132,7 +136,9 @@ class Iovox:
         start = asked_from(SINCE_EVER, self._zone)
         moments = [at for call in self._page(start, None, 1, 2) if (at := call["call_start"])]
         if moments[1:] and self._is_passed(moments[1], moments[0]):
-            raise _unordered()
+            raise PluginError(
+                f"{_UNORDERED}, so the first one of all is not found: set start_date."
+            )
         return from_utc_text(min(moments)) if moments else None
 
     def between(self, window: Window) -> Iterator[Record]:
@@ -141,30 +147,30 @@ class Iovox:
         Unknown is whether ``end_date`` is inclusive: it makes no difference, since the caller
         drops what is in excess.
         """
-        start = asked_from(window.start or SINCE_EVER, self._zone)
+        first = start = asked_from(window.start or SINCE_EVER, self._zone)
         end, page, size, before = asked_to(window.end, self._zone), 1, 0, set[str]()
+        numbered = self._numbered  # for the whole window: another one may find out meanwhile
         while True:
             if page == 1:  # numbered pages are all of one size
                 size = self._pages.size
             try:
                 calls = self._page(start, end, page, size)
             except ResponseTooLargeError as error:
-                if self._pages.shrink(size):
-                    self._log.warning(
-                        "%s %s; asking for fewer calls at once, %d",
-                        *(VENDOR, error.reason, self._pages.size),
-                    )
+                self._ask_for_fewer(size, error.reason)
                 page = 1
                 continue
             self._pages.grow()
-            ids, latest, whole = set[str](), "", len(calls) >= size
+            ids, latest, whole, ordered = set[str](), "", len(calls) >= size, True
             for call in calls:
                 ids.add(call["id"])
                 at = call["call_start"] or latest
-                if at < latest and whole and self._is_passed(at, latest):
-                    raise _unordered()
+                ordered = ordered and (at >= latest or not self._is_passed(at, latest))
                 latest = max(latest, at)
                 yield call
+            if whole and not ordered and not numbered:
+                numbered = self._number_pages()
+                start, page, before = first, 1, set()
+                continue
             new = not ids <= before
             if whole or not new:
                 self._pages.longest = max(self._pages.longest, len(ids if whole else before))
@@ -173,9 +179,26 @@ class Iovox:
                 return
             if not whole and (not new or len(ids) < self._pages.longest):
                 return
-            following = asked_from(from_utc_text(latest), self._zone) if latest else start
-            start, page = (following, 1) if following > start else (start, page + 1)
+            start, page = self._following(start, page, "" if numbered else latest)
             before = ids
+
+    def _following(self, start: datetime, page: int, latest: str) -> tuple[datetime, int]:
+        """Where the next page begins: at the latest call of this one, or else by its number."""
+        following = asked_from(from_utc_text(latest), self._zone) if latest else start
+        return (following, 1) if following > start else (start, page + 1)
+
+    def _ask_for_fewer(self, size: int, reason: str) -> None:
+        if self._pages.shrink(size):
+            self._log.warning(
+                "%s %s; asking for fewer calls at once, %d", VENDOR, reason, self._pages.size
+            )
+
+    def _number_pages(self) -> bool:
+        """Read by page numbers from now on. Calls that are listed meanwhile come twice, at most."""
+        if not self._numbered:
+            self._log.warning("%s: reading by page numbers", _UNORDERED)
+        self._numbered = True
+        return True
 
     def _is_passed(self, at: str, latest: str) -> bool:
         """Whether a page that begins at the latest call would not have this one."""
@@ -197,14 +220,6 @@ class Iovox:
             where=f"from {_asked(start)}, page {page} of {size} calls",
             divisible=size > 1 and end is not None,
         )
-
-
-def _unordered() -> PluginError:
-    return PluginError(
-        f"{VENDOR} does not list calls in the order that it is asked for (order=call_start_ASC): "
-        "with more than one page to a window, calls would be missed. Ask iovox why; until then "
-        "raise page_size or lower window_days, so that each window fits one page."
-    )
 
 
 def _asked(local: datetime) -> str:

@@ -155,14 +155,15 @@ def test_a_service_that_gives_fewer_calls_than_asked_for_ends_no_window_early(be
     assert Counter(bench.run(FEW, page_size=800).ids) == Counter(expected)
 
 
-def test_pages_that_are_not_in_the_order_asked_for_end_the_run(bench):
-    """Newest first is iovox's default: the next page would begin at the newest call."""
+def test_pages_in_another_order_are_read_by_their_numbers(bench, caplog):
+    """Newest first is iovox's default: the next page would begin at the newest call of all."""
+    expected = listed(bench)
     bench.sandbox.switches("iovox", order="newest first")
-    with pytest.raises(PluginError, match="in the order that it is asked for"):
-        bench.run(FEW, page_size=100)
-    with pytest.raises(PluginError, match="in the order that it is asked for"):
-        bench.run(FEW, page_size=2000, start_date=None)  # the first call of all is not the first
-    assert Counter(bench.run(FEW, page_size=2000).ids) == Counter(listed(bench))
+    assert Counter(bench.run(FEW, page_size=100, window_days=20).ids) == Counter(expected)
+    assert caplog.text.count("reading by page numbers") == 1
+    assert max(int(query["page"]) for query in bench.asked()) > 1
+    with pytest.raises(PluginError, match="first one of all is not found: set start_date"):
+        bench.run(FEW, start_date=None)
 
 
 @pytest.mark.parametrize(
