@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import threading
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singer_calls.deliver.messages import decode, decode_exactly, encode
+from singer_calls.deliver.messages import decode, decode_exactly, encode, json_body
 from singer_calls.deliver.outcome import InvalidCallError
 from singer_calls.deliver.parameters import scalar
 from singer_calls.deliver.reader import CallReader, InputError, Wake, lines
@@ -111,3 +112,11 @@ def test_bytes_that_are_no_utf_8_are_halves_of_pairs():
     assert value == {"a": "Bucure\udcbati", "b": 5}
     with pytest.raises(InvalidCallError, match="character"):
         scalar(value["a"])
+
+
+@pytest.mark.parametrize("value", ["\ud800", "Bucure\udcbati", float("nan"), Decimal("-Infinity")])
+def test_a_body_of_json_holds_what_every_reader_takes(value):
+    """However deep it lies."""
+    assert json_body({"a": ["é", Decimal("0.10")]}) == '{"a":["é",0.10]}'.encode()
+    with pytest.raises(InvalidCallError, match="is none"):
+        json_body({"a": [{"b": value}]})

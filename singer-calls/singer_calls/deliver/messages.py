@@ -67,13 +67,17 @@ def encode(message: object) -> str:
 
 
 def json_body(value: object) -> bytes:
-    """A value as the JSON of a request's body, its numbers as exact as they came.
+    """A value as the JSON of a request's body, in UTF-8, its numbers as exact as they came.
 
     Raises:
-        InvalidCallError: It holds a number that JSON has no form for.
+        InvalidCallError: It holds a number or a text that JSON has no form for.
     """
     try:
-        text = simplejson.dumps(value, use_decimal=True, allow_nan=False, separators=(",", ":"))
+        text = simplejson.dumps(
+            value, use_decimal=True, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+        )
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidCallError("a text in it is none (half a pair, or no UTF-8)") from None
     except ValueError:
         raise InvalidCallError("a number in it is none (NaN or infinite)") from None
-    return text.encode()
