@@ -116,7 +116,7 @@ def _invalid(text: str, reason: str = _INVALID) -> Rejected:
 
 def _bad_request(response: Response, _now: float) -> Outcome:
     # Documented for a wrong version only, which names no parameter of a call.
-    refused = _invalid(text_of(response))
+    refused = _invalid(str(object_of(response).get("errors")))
     return refused if response.whole and refused.fields else _NO_SUCH_VERSION
 
 
