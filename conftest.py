@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,6 @@ import threading
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import wraps
-from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +35,7 @@ from call_sandbox.testing import (
 # What plugins import only once they need it.
 LATE = ("singer_calls", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg")
 LATE_IN_MELTANO = ("alembic.command", "sqlalchemy.dialects.sqlite", "meltano.core.meltano_file")
-EXAMPLES = 20  # of a random test, whose coverage is measured
+MEASURED_SECONDS = 1.0  # of a test, for coverage
 _AXE = """
 const done = arguments[arguments.length - 1];
 axe.run().then(({violations}) =>
@@ -56,38 +55,27 @@ def pytest_sessionfinish(session):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item):
-    """Measure the first examples of a random test: all of them would take twice the time.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol():
+    """Measure coverage of a test's first second: what goes on longer does the same again.
 
-    And of what is marked ``no_cover`` nothing: a worker is a subprocess, which coverage measures
-    besides pytest-cov.
+    A second of this process, not of a clock, so that it is as long on a busy machine. A worker is
+    a subprocess, which coverage measures besides pytest-cov: both stop.
     """
-    drawn = getattr(item.obj, "hypothesis", None)
     stopped = []
 
-    def stop():
+    def stop(*_):
         while current := Coverage.current():
             current.stop()
             stopped.append(current)
 
-    test, numbers = drawn and drawn.inner_test, count(1)
-
-    @wraps(test or stop)
-    def measured(*arguments, **named):
-        if next(numbers) == EXAMPLES:
-            stop()
-        return test(*arguments, **named)
-
-    if item.get_closest_marker("no_cover"):
-        stop()
-    elif drawn:
-        drawn.inner_test = measured
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
     try:
         return (yield)
     finally:
-        if drawn:
-            drawn.inner_test = test
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
         for each in reversed(stopped):
             each.start()
 
@@ -287,7 +275,7 @@ def meltano():
 @pytest.fixture
 def launch(request):
     """How a test starts a plugin."""
-    covered = "uncovered" not in request.fixturenames
+    covered = "covered" in request.fixturenames
     return request.getfixturevalue("programs" if covered else "uncovered_programs")
 
 

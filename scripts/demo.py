@@ -132,20 +132,15 @@ def desk(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def play(folder: Path, port: int, *, installed: bool = False) -> Iterator[tuple[str, bool]]:
+def play(folder: Path, port: int) -> Iterator[tuple[str, bool]]:
     """The whole demo; the vendors stay while the block runs.
-
-    Args:
-        folder: Of its state, made anew.
-        port: Of the vendors.
-        installed: The plugins are installed where Meltano looks for them.
 
     Yields:
         The vendors' address, and whether every call is where it should be.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    steps = {f"install {name}": INSTALL_SECONDS for name in PLUGINS if not installed}
+    steps = {f"install {name}": INSTALL_SECONDS for name in PLUGINS}
     steps |= {f"{number} {job}": JOB_SECONDS for number in (1, 2) for job in JOBS}
     with contextlib.ExitStack() as vendors:
         with Progress(steps, lambda: working(f"http://127.0.0.1:{port}")) as progress:
@@ -153,9 +148,8 @@ def play(folder: Path, port: int, *, installed: bool = False) -> Iterator[tuple[
             url = vendors.enter_context(sandbox(port, folder))
             project = Project(folder, url)
             prescribed = make_trouble(url)
-            if not installed:
-                progress.say(f"installing {len(PLUGINS)} plugins, in environments of their own")
-                install(project, progress)
+            progress.say(f"installing {len(PLUGINS)} plugins, in environments of their own")
+            install(project, progress)
             progress.say("first run: all that the sources have")
             table = run_all(project, 1, progress)
             print("", HEADER, *table, "", sep="\n")
@@ -179,11 +173,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The pipelines, against vendors on this machine.")
     parser.add_argument("--port", type=int, default=8321)
     parser.add_argument("--folder", type=Path, default=ROOT / ".demo")
-    parser.add_argument("--installed", action="store_true", help="install no plugin")
     options = parser.parse_args()
     folder = options.folder.resolve()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with play(folder, free_port(options.port), installed=options.installed) as (url, right):
+    with play(folder, free_port(options.port)) as (url, right):
         print(f"\nWhat each vendor served and received: {url}/")
         if not right:
             sys.exit("The vendors' books are not what the pipelines should have made of them.")

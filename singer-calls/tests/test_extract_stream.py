@@ -173,7 +173,7 @@ def changes(zone: str) -> list[datetime]:
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_no_call_of_a_day_with_a_clock_change_is_lost_or_doubled(zone, data):
     """Every ten minutes around the change, however the vendor compares, without any lookback.

@@ -177,14 +177,16 @@ def test_a_call_of_unknown_fate_is_sent_again_with_one_effect(run, sandbox, faul
     assert done.set_aside() == []
 
 
-def test_25_kills_lose_no_call_and_double_none(start, ended, sandbox):
+@pytest.mark.usefixtures("uncovered")
+@pytest.mark.parametrize("times", [8, pytest.param(25, marks=pytest.mark.long)])
+def test_kills_lose_no_call_and_double_none(start, ended, sandbox, times):
     """Killed after a random number of requests, each time resumed from the last STATE."""
     seed = random.randrange(10**6)  # noqa: S311
     dice = random.Random(seed)  # noqa: S311
-    calls = [call(n) for n in range(1, 1201)]
+    calls = [call(n) for n in range(1, 48 * times + 1)]
     sandbox.faults("invoca", "latency 5-40")
     kills = resumed = seen = 0
-    while kills < 25:
+    while kills < times:
         run = start(calls[resumed:], first=resumed + 1)
         until, deadline = seen + dice.randint(1, 60), time.monotonic() + 30
         while seen < until and run.running and time.monotonic() < deadline:
@@ -198,7 +200,9 @@ def test_25_kills_lose_no_call_and_double_none(start, ended, sandbox):
         assert emitted <= sandbox.books("invoca").keys(), f"seed {seed}: lost at kill {kills}"
     done = ended(start(calls[resumed:], first=resumed + 1))
     assert (done.code, done.states[-1]) == (0, len(calls)), f"seed {seed}"
-    assert sandbox.books("invoca") == {f"invox:{n}": 1 for n in range(1, 1201)}, f"seed {seed}"
+    assert sandbox.books("invoca") == {f"invox:{n}": 1 for n in range(1, len(calls) + 1)}, (
+        f"seed {seed}"
+    )
     statuses = [entry["status"] for entry in sandbox.journal("invoca")]
     assert statuses.count(409) <= kills * 16, f"seed {seed}"
 

@@ -151,7 +151,6 @@ def test_a_vendor_that_stays_down_ends_the_run_with_few_requests(everyone):
     assert "held" not in summary.counts
 
 
-@pytest.mark.no_cover  # for its time: 10,000 calls whose code the others measure
 def test_one_percent_of_calls_answered_503_twice_cost_the_others_little():
     """At least 80 % of the fault-free rate, in one virtual run each."""
     seen = {}

@@ -10,27 +10,15 @@ import sys
 import threading
 from pathlib import Path
 
+import checkout
 import pytest
-from checkout import PLUGINS_FOLDER as FOLDER
 from progress import Progress
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["installed", pytest.param("from nothing", marks=pytest.mark.long)])
-def plugins(request, tmp_path):
-    """The demo's options, and where Meltano finds the plugins; `make install` has installed them.
-
-    From nothing it does so without a network: `make install` has fetched all of it.
-    """
-    if request.param == "installed":
-        return ["--installed"], {FOLDER: str(request.getfixturevalue("environments"))}
-    # What an environment of a few starts never imports is not worth compiling.
-    offline = {"UV_OFFLINE": "1", "UV_COMPILE_BYTECODE": "0"}
-    return [], {FOLDER: str(tmp_path / "meltano")} | offline
-
-
-def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(plugins, tmp_path):
+@pytest.mark.long  # a minute of a processor; `.ci/run` runs it after `make test`
+def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(tmp_path):
     """Every pipeline delivers in both runs, nothing is lost or doubled, a taken port is left.
 
     Somebody who watches is told what happens, in 80 columns.
@@ -39,11 +27,16 @@ def test_the_demo_accounts_for_every_call_says_so_and_frees_its_port(plugins, tm
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        options, environment = plugins
-        command = [sys.executable, ROOT / "scripts" / "demo.py", f"--port={port}"]
         with subprocess.Popen(
-            [*command, f"--folder={tmp_path / 'demo'}", *options],
-            env=os.environ | environment | {"TAP_INVOX_API_KEY": "mine"},
+            [
+                sys.executable, ROOT / "scripts" / "demo.py",
+                f"--port={port}", f"--folder={tmp_path / 'demo'}",
+            ],
+            # From nothing, and without a network: `make install` has fetched all of it. What an
+            # environment of a few starts never imports is not worth compiling.
+            env=os.environ
+            | {checkout.PLUGINS_FOLDER: str(tmp_path / "meltano"), "TAP_INVOX_API_KEY": "mine"}
+            | {"UV_OFFLINE": "1", "UV_COMPILE_BYTECODE": "0"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as process:  # fmt: skip
             shown = process.stdout.read()
