@@ -228,19 +228,24 @@ def uncovered(monkeypatch):
 
 @pytest.fixture(scope="session")
 def programs():
-    """Starts any plugin by forking a process that has imported them all."""
-    with ForkServer(*packages.plugins(), packages=LATE) as programs:
-        yield programs
-
-
-@pytest.fixture(scope="session")
-def uncovered_programs():
-    """The same, without coverage."""
+    """Starts any plugin by forking a process that has imported them all; without coverage."""
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             _uncover(patch)
             programs = stack.enter_context(ForkServer(*packages.plugins(), packages=LATE))
         yield programs
+
+
+@pytest.fixture(scope="session")
+def covered_programs():
+    """The same with coverage, at half the speed."""
+    with ForkServer(*packages.plugins(), packages=LATE) as programs:
+        yield programs
+
+
+@pytest.fixture
+def covered():
+    """Coverage of forked plugins is on: they reach what no test in this process does."""
 
 
 @pytest.fixture(scope="session")
@@ -276,7 +281,7 @@ def meltano():
 def launch(request):
     """How a test starts a plugin."""
     covered = "covered" in request.fixturenames
-    return request.getfixturevalue("programs" if covered else "uncovered_programs")
+    return request.getfixturevalue("covered_programs" if covered else "programs")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import getpass
 import io
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -22,9 +24,11 @@ from singer_calls.deliver.ledger import Claim, Note, Refuse
 from singer_calls.deliver.outcome import Rejected
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_tables import RUNS
+from singer_calls.ledger_cli.command import whoami
 from singer_calls.ledger_cli.decisions import Choice, Decision, RefusedError
 from singer_calls.ledger_cli.desk import Desk
 from singer_calls.ledger_cli.main import cli
+from singer_calls.ledger_cli.render import table
 
 
 @pytest.fixture
@@ -453,3 +457,20 @@ def test_which_ledger_is_meant(tmp_path, monkeypatch):
     assert code() == 0
     monkeypatch.setenv("LEDGER_URL", "")
     assert code() == 1
+
+
+def test_on_a_terminal_a_table_is_ruled_and_shows_what_is_in_it(monkeypatch, capsys):
+    """Text is text there too, and no markup."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    table(["key", "calls"], [["[bold]a", 3], [None, "b\x1b[31m"]])
+    shown = capsys.readouterr().out
+    assert "━" in shown
+    assert "[bold]a" in shown
+    assert "\x1b[31m" not in shown
+
+
+def test_whoever_has_no_name_here_is_told_by_number(monkeypatch):
+    """As in a container that runs with a bare user id."""
+    assert whoami().partition("@")[0] == getpass.getuser()
+    monkeypatch.setattr("getpass.getuser", lambda: {}["nobody"])
+    assert re.fullmatch(r"uid \d+@.+", whoami())

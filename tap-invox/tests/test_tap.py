@@ -220,8 +220,8 @@ def test_by_id_the_dates_still_bound_what_is_emitted(invox_at):
 # Ending early
 
 
-def test_twenty_kills_lose_no_call_and_move_no_bookmark_back(invox, began):
-    """SIGKILL at a random call of each of twenty windows, resumed from the last STATE."""
+def test_ten_kills_lose_no_call_and_move_no_bookmark_back(invox, began):
+    """SIGKILL at a random call of each of ten windows, resumed from the last STATE."""
     seed = random.randrange(10**6)  # noqa: S311
     LOG.warning("seed of the kills: %d", seed)
     chance = random.Random(seed)  # noqa: S311
@@ -229,7 +229,7 @@ def test_twenty_kills_lose_no_call_and_move_no_bookmark_back(invox, began):
     while True:
         tap = invox.start(state, eager=False, start_date=began, window_days=2, lookback_days=1)
         heard, limit = 0, None
-        while kills < 20 and (line := tap.hear()):
+        while kills < 10 and (line := tap.hear()):
             heard += len(line)
             # Within the window after the first one that this run saves.
             if b'"STATE"' in line and limit is None and heard > 5000:
@@ -245,7 +245,7 @@ def test_twenty_kills_lose_no_call_and_move_no_bookmark_back(invox, began):
         if run.code == 0:
             break
         assert run.code == -signal.SIGKILL
-    assert kills == 20
+    assert kills == 10  # there are windows for some sixteen
     assert bookmarks == sorted(bookmarks)
     assert emitted == invox.all_ids()
 
