@@ -9,6 +9,8 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 LOADED := .venv-plugins/.ready
 ENGINE := .venv-airflow/.ready
+# Half as many again as processors: many a test waits for a vendor.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
 # Of every folder with a pyproject.toml; asked for when a rule needs it.
 MODULES = $(shell $(BIN)/python scripts/packages.py modules)
 
@@ -55,8 +57,8 @@ pipeline: $(READY) ## a pipeline of your own: make pipeline FROM=invox TO=impact
 	@$(BIN)/python scripts/new_pipeline.py '$(FROM)' '$(TO)' '$(NAME)'
 
 test: check $(LOADED) ## lint, types, all tests but the long ones, coverage
-	@echo "tests: pytest, on every core; a dot is a test, the ten slowest and what was skipped stand at the end"
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 $(MODULES:%=--cov=%) --cov-report=term
+	@echo "tests: pytest, $(WORKERS) at once; a dot is a test, the ten slowest and what was skipped stand at the end"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 $(MODULES:%=--cov=%) --cov-report=term
 
 test-long: $(LOADED) ## the long fault set: random kills, a million records (seeds are printed)
 	$(BIN)/pytest -m long --ignore tests/neighbours --timeout 3600

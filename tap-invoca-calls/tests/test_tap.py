@@ -141,6 +141,7 @@ def test_a_wrong_setting_is_one_sentence_before_anything_is_asked(
     assert TOKEN not in log
 
 
+@pytest.mark.usefixtures("covered")
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
@@ -274,6 +275,7 @@ def test_an_answer_that_says_it_is_partial_ends_nothing(run, sandbox, settings, 
     assert ended >= {row["transaction_id"] for row in records(first)}
 
 
+@pytest.mark.usefixtures("covered")
 def test_a_watch_without_any_answer_fails(run, sandbox, settings, tmp_path):
     """In one sentence, and with the state that it was given."""
     watching = settings | {"watch_seconds": 2, "poll_seconds": 1}
@@ -310,6 +312,7 @@ def test_a_poll_is_tried_again_when_the_vendor_says(run, sandbox, settings):
     assert "asking again in 1.0 s" in log
 
 
+@pytest.mark.usefixtures("covered")
 @pytest.mark.parametrize(
     "other",
     [
@@ -350,6 +353,7 @@ def test_the_state_shows_nothing_of_a_call(run, settings):
     assert "." not in state.replace("127.0.0.1", "")
 
 
+@pytest.mark.usefixtures("covered")
 def test_a_state_of_something_else_is_one_sentence(run, settings, tmp_path):
     """It is not taken for an empty one: the ends of its calls would be lost."""
     state = tmp_path / "state.json"

@@ -150,6 +150,7 @@ def test_a_window_without_calls_may_be_a_204(invox, began):
 # By id
 
 
+@pytest.mark.usefixtures("covered")
 @pytest.mark.parametrize("inclusive", ["exclusive", "inclusive"])
 def test_by_id_only_newer_calls_are_asked_for_and_none_twice(invox_at, inclusive):
     """Whether the vendor sends the last call once more or not."""
@@ -169,6 +170,7 @@ def test_by_id_only_newer_calls_are_asked_for_and_none_twice(invox_at, inclusive
         assert second.bookmarks[-1] == max(second.ids)
 
 
+@pytest.mark.usefixtures("covered")
 def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(invox_at):
     """A call that is still Calling comes again, when it is over."""
     now = int(time.time()) - 4 * 3600
@@ -204,6 +206,7 @@ def test_by_id_a_call_that_goes_on_is_waited_for(monkeypatch, status, date, book
     assert tap.state["bookmarks"]["calls"]["replication_key_value"] == bookmark
 
 
+@pytest.mark.usefixtures("covered")
 def test_by_id_the_dates_still_bound_what_is_emitted(invox_at):
     """start_date is inclusive and end_date exclusive, whatever the vendor answers around them."""
     now = int(time.time()) - 5 * 86400
@@ -281,6 +284,7 @@ def test_a_signal_while_writing_cuts_no_message(invox):
     assert run.bookmarks == []
 
 
+@pytest.mark.usefixtures("covered")
 def test_a_reader_that_is_gone_ends_the_run_in_one_sentence(invox):
     """The target died: exit code 1, no traceback."""
     tap = invox.start(eager=False)
@@ -306,6 +310,7 @@ def test_a_full_disk_ends_the_run_in_one_sentence(invox):
 # Messages
 
 
+@pytest.mark.usefixtures("covered")
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
@@ -354,6 +359,7 @@ def test_a_vendor_that_does_not_answer_well_ends_the_run_in_one_sentence(invox, 
     assert "Traceback" not in run.err
 
 
+@pytest.mark.usefixtures("covered")
 @pytest.mark.parametrize(
     ("option", "content", "sentence"),
     [
@@ -412,6 +418,7 @@ def test_discover_and_about_need_no_settings(tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("covered")
 @pytest.mark.parametrize(
     ("key", "code", "errors"), [(None, 0, []), ("wrong", 1, ["INVOX refuses the credentials"])]
 )

@@ -18,6 +18,7 @@ from target_impact_calls import status
 from target_impact_calls.call import PARAMETERS
 from target_impact_calls.target import TargetImpactCalls
 
+pytestmark = pytest.mark.usefixtures("covered")
 PHONE = "+18055550100"
 DIGITS = "8055550100"
 README = (Path(__file__).parents[1] / "README.md").read_text()

@@ -19,6 +19,7 @@ from singer_calls.deliver import markdown
 from target_invoca_calls.call import PARAMETERS
 from target_invoca_calls.target import TargetInvocaCalls
 
+pytestmark = pytest.mark.usefixtures("covered")
 PHONE = "+442079460018"
 README = (Path(__file__).parents[1] / "README.md").read_text()
 CAMPAIGN = "advertiser_campaign_id_from_network"

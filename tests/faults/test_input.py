@@ -10,6 +10,7 @@ import pytest
 
 from call_sandbox.testing import installed, record, schema, state
 
+pytestmark = pytest.mark.usefixtures("covered")
 CALLS = 20
 MEASURED = Path(__file__).with_name("measured_target.py")
 POISON = 8

@@ -15,6 +15,7 @@ import pytest
 
 from call_sandbox.testing import wait_until
 
+pytestmark = pytest.mark.usefixtures("covered")
 SIGNALS = "invoca-signals"
 NAMES = ("sale", "quote", "test drive", "service")
 CALLS = 3

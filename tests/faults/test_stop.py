@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("covered")
 CALLS = 20
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
 
