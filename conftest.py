@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
@@ -51,16 +50,9 @@ def pytest_addoption(parser):
 
 def pytest_sessionfinish(session):
     """Count the skipped where they may not be."""
-    gc.unfreeze()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if session.config.getoption("none_skipped") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_collection_finish():
-    """Imported modules and thousands of tests stay: no garbage collection looks at them again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -11,7 +11,7 @@ import pytest
 from ledgers import InMemory, OnDatabase
 from world import play
 
-SCHEDULES = 1500
+SCHEDULES = 1000
 LASTING = pytest.mark.timeout(3600)
 
 

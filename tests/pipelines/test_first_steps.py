@@ -68,6 +68,7 @@ def test_a_wrong_key_ends_in_a_sentence_without_the_key(real, sandbox):
     assert sandbox.books("impact") == {}
 
 
+@pytest.mark.long  # several runs of Meltano: `.ci/run` has them after `make test`
 def test_a_number_without_a_partner_is_rejected_unless_one_is_named(real, sandbox):
     """No partner is paid by default: the calls wait in the file, and go when there is one."""
     mine = real(TARGET_IMPACT_CALLS__INVOX_MAX_REJECTED_PERCENT="100")
@@ -101,6 +102,7 @@ def test_a_dry_run_reads_the_source_and_sends_nothing(real, sandbox):
     assert not (mine.folder / "calls.ledger.db").exists()
 
 
+@pytest.mark.long  # several runs of Meltano: `.ci/run` has them after `make test`
 def test_two_brands_are_read_with_keys_of_their_own(project, sandbox):
     """The example of several accounts: one tap each, and each program gets each call once.
 

@@ -55,6 +55,7 @@ def test_two_workers_at_once_send_each_call_once(pipeline, sandbox, database):
     assert all("Summary: " in run.errors for run in runs)
 
 
+@pytest.mark.long  # several runs of Meltano: `.ci/run` has them after `make test`
 def test_a_past_is_read_by_days_side_by_side(worker, sandbox, database):
     """The command of docs/scaling.md: each day is a run with a state of its own, no day is lost."""
     text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
