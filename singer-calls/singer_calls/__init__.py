@@ -7,9 +7,20 @@
     deliver      for targets
     http         one vocabulary for both directions
     values       pure functions over the values of a call
+    text         words from elsewhere, fit for a log or a terminal
     recordings   where recordings are kept, and what is in them
 
 What a package's ``__init__`` lists in ``__all__`` is public, all else may change.
 """
 
-__all__ = ["deliver", "errors", "extract", "http", "plugin", "recordings", "settings", "values"]
+__all__ = [
+    "deliver",
+    "errors",
+    "extract",
+    "http",
+    "plugin",
+    "recordings",
+    "settings",
+    "text",
+    "values",
+]
