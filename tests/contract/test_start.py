@@ -1,13 +1,10 @@
 """What starting a plugin costs: each line of a crontab, each task of a pipeline pays it."""
 
 import os
-import runpy
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 
-import packages
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -30,13 +27,3 @@ def test_a_plugin_imports_nothing_heavy_to_tell_its_version(plugin):
     packages = {module.partition(".")[0] for module in modules}
     assert "singer_sdk" in packages
     assert not packages & LATER
-
-
-@pytest.mark.parametrize("plugin", packages.plugins(examples=True))
-def test_a_plugin_is_run_by_the_name_of_its_package_as_well(plugin, monkeypatch, capsys):
-    """``python -m tap_invox``, where its script is not on the PATH."""
-    monkeypatch.setattr(sys, "argv", [plugin, "--version"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module(plugin.replace("-", "_"), run_name="__main__")
-    assert ended.value.code == 0
-    assert plugin in capsys.readouterr().out
