@@ -48,7 +48,7 @@ def test_two_workers_at_once_send_each_call_once(pipeline, sandbox, database):
     sandbox.faults("impact", "latency 50")
     calls = job.tap.run().output.messages
     runs = [job.target.start(ledger_url=database).feed_aside(calls) for _ in range(2)]
-    assert [run.wait() for run in runs] == [0, 0]
+    assert [run.wait() for run in runs] == [0, 0], [run.sentences for run in runs]
     books = sandbox.books("impact")
     assert len(books) > 100
     assert set(books.values()) == {1}
