@@ -21,7 +21,7 @@ from virtual import Crash, VirtualLoop, bury, run
 
 from singer_calls.deliver.delivery import Delivery, fingerprint
 from singer_calls.deliver.destination import Destination, LatestDestination, Place
-from singer_calls.deliver.entries import DELIVERED, LATEST, ONCE, REJECTED, UNKNOWN
+from singer_calls.deliver.entries import DELIVERED, LATEST, ONCE, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Identity, mark
 from singer_calls.deliver.intake import Intake
 from singer_calls.deliver.judgement import Policy
@@ -161,6 +161,11 @@ class Process:
         """SIGKILL."""
         self.dead = True
         if self.ledger is not None:
+            rows = self.world.ledgers.rows.values()
+            sending = [row for row in rows if row.state == SENDING and row.run == self.ledger.run]
+            for policy in (ONCE, LATEST):
+                unknown = sum(row.policy == policy for row in sending)
+                assert unknown <= IN_FLIGHT, f"{unknown} calls are of unknown outcome"
             self.world.ledgers.die(self.ledger)
 
     async def gate(self):

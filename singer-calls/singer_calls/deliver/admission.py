@@ -26,6 +26,25 @@ _TRIP_FAILURES = 3  # failures in a row that are no longer these calls' own
 _PROBES_AT_ONCE = 2  # requests at once while half-open
 
 
+class Slot:
+    """A request's place among those under way.
+
+    Args:
+        began: When it was given, monotonic seconds.
+        leave: Gives it back.
+    """
+
+    def __init__(self, began: float, leave: Callable[[], None]) -> None:
+        self.began = began
+        self._leave: Callable[[], None] | None = leave
+
+    def leave(self) -> None:
+        """Give it to whoever is next; the second time, nothing happens."""
+        if self._leave is not None:
+            leave, self._leave = self._leave, None
+            leave()
+
+
 class Admission:
     """The in-flight slots with their circuit breaker; used from one loop.
 
@@ -54,8 +73,8 @@ class Admission:
         return self._pause.remaining(self._clock())
 
     @asynccontextmanager
-    async def enter(self, attempts: int) -> AsyncIterator[float]:
-        """Wait until a request may be made, and hold its slot while it is; when it began.
+    async def enter(self, attempts: int) -> AsyncIterator[Slot]:
+        """Wait until a request may be made, and hold its slot at most as long as this context.
 
         Args:
             attempts: How often its call was tried before.
@@ -69,10 +88,11 @@ class Admission:
             if turn.done() and not turn.cancelled():
                 self._leave()
             raise
+        slot = Slot(self._clock(), self._leave)
         try:
-            yield self._clock()
+            yield slot
         finally:
-            self._leave()
+            slot.leave()
 
     def _leave(self) -> None:
         self.in_flight -= 1

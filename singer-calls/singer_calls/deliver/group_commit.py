@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from singer_calls.deliver.ledger import Hold, Note, Refuse
+from singer_calls.deliver.ledger import Claim, Hold, Note, Refuse
 from singer_calls.errors import PluginError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class GroupCommit:
         self._worker = worker
         self._entries: list[_Entry] = []
         self._wake = asyncio.Event()
+        self._failed: Exception | None = None
 
     @property
     def expiry(self) -> float:
@@ -83,11 +84,13 @@ class GroupCommit:
         """Whose run that is, for people who wait for it."""
         return self._ledger.who(run)
 
-    async def ask(self, request: Request | None, letter: DeadLetter | None = None) -> Any:  # noqa: ANN401
+    def ask(self, request: Request | None, letter: DeadLetter | None = None) -> asyncio.Future[Any]:
         """Carry out one request on the ledger, after its line is in a file.
 
+        What is asked later becomes durable with it or after it.
+
         Returns:
-            The ledger's result, see entries.py.
+            To be awaited: the ledger's result, see entries.py.
 
         Raises:
             PluginError: Ledger or file can't be written.
@@ -95,7 +98,7 @@ class GroupCommit:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._entries.append(_Entry(request, letter, done))
         self._wake.set()
-        return await done
+        return done
 
     async def reap(self) -> int:
         """Recognise calls of other runs that died meanwhile, see ``Ledger.reap``."""
@@ -112,6 +115,7 @@ class GroupCommit:
     async def _keep(self) -> None:
         while True:
             await self._wake.wait()
+            await asyncio.sleep(0)  # what was put sets off what follows: one commit for both
             self._wake.clear()
             group, self._entries = self._entries, []
             results: Sequence[Any]
@@ -119,6 +123,7 @@ class GroupCommit:
                 results = await self._worker.do(self._commit, group)
             except Exception as error:  # noqa: BLE001 - each waiting task gets it
                 results = [error] * len(group)
+                self._failed = error
             for entry, result in zip(group, results, strict=True):
                 if entry.done.done():
                     continue
@@ -130,6 +135,8 @@ class GroupCommit:
     def _commit(self, group: Sequence[_Entry]) -> list[Any]:
         """The ledger's results in order; a ``PluginError`` for who could not be set aside."""
         results: list[Any] = [None] * len(group)
+        if self._failed is not None:  # of a call whose slot was given away, nothing was noted
+            results = [self._failed if isinstance(e.request, Claim) else None for e in group]
         for held in (False, True):
             letters = {
                 place: entry.letter

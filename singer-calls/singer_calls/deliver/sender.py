@@ -2,8 +2,9 @@
 
 For each attempt the order is one onion: rate limit > in-flight slot, or the pause of everyone >
 one request with its timeout; retries are around it, so that a call which waits for its next try
-gives its slot away. ``sending`` is in the ledger before the first byte leaves, the outcome before
-the slot is given back: at most ``max_in_flight`` calls can be of unknown outcome after a crash.
+gives its slot away. ``sending`` is in the ledger before the first byte leaves, and the outcome with
+the claim of the call that takes its slot, or before it: at most ``max_in_flight`` calls can be of
+unknown outcome after a crash.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    from singer_calls.deliver.admission import Slot
     from singer_calls.deliver.call import Call
     from singer_calls.deliver.delivery import Delivery, Response
     from singer_calls.deliver.entries import Row
@@ -154,10 +156,10 @@ class Sender:
                 return ready
             async with (
                 self.limiter.permit(),
-                self.admission.enter(attempts) as began,
+                self.admission.enter(attempts) as slot,
                 self._with_others(),
             ):
-                step = await self.committed.finish(self._attempt(call, ready, tries + 1, began))
+                step = await self.committed.finish(self._attempt(call, ready, tries + 1, slot))
             if isinstance(step, Outcome):
                 return step
             if self.abandoned:
@@ -200,7 +202,7 @@ class Sender:
         )
 
     async def _attempt(
-        self, call: Call, ready: Ready, tries: int, began: float
+        self, call: Call, ready: Ready, tries: int, slot: Slot
     ) -> RetryAfter | Outcome | None:
         """One request; the outcome, or when to try again, or None to look again at once."""
         delivery, row = ready.delivery, ready.row
@@ -220,22 +222,27 @@ class Sender:
         outcome = await self._understand(outcome, ready)
         if isinstance(outcome, Rejected) and _same_refusal(call, delivery, row):
             outcome = replace(outcome, earlier=True)
-        step = self._after(outcome, tries, began)
-        final = step is outcome
-        note, letter = written(call, delivery, attempt, outcome, before=row, final=final)
+        step = self._after(outcome, tries, slot.began)
+        note, letter = written(call, delivery, attempt, outcome, before=row, final=step is outcome)
         if self._unsent.remembers and call.source.alone:
             note = replace(note, record=call.source.name)
-        if not await self._commit.ask(note, letter):
+        self._learn(delivery, outcome, number, step)
+        noted = self._commit.ask(note, letter)
+        if letter is None:  # else the note waits for a file, and may fail alone
+            slot.leave()
+        if not await noted:
             raise RunEndedError  # another run ended ours and made this call its own
-        self._learn(delivery, outcome, number, final=final)
         if isinstance(step, Fatal):
-            self._fail(PluginError(f"{step.reason}."))
             raise asyncio.CancelledError  # not settled: no STATE passes it
         return step
 
-    def _learn(self, delivery: Delivery, outcome: Outcome, number: int, *, final: bool) -> None:
+    def _learn(
+        self, delivery: Delivery, outcome: Outcome, number: int, step: Outcome | RetryAfter
+    ) -> None:
         """What one call's outcome says of the vendor, and of the campaign."""
-        if isinstance(outcome, Unknown) and final:
+        if isinstance(step, Fatal):
+            self._fail(PluginError(f"{step.reason}."))
+        if isinstance(outcome, Unknown) and step is outcome:
             self._doubt(number)
         elif isinstance(outcome, Accepted | Duplicate | Rejected | Pending):
             self._memory.doubts = 0
