@@ -69,7 +69,7 @@ test-neighbours: $(READY) ## other people's taps and targets at both ends of our
 bench: $(READY) ## speed beside other programs, a quarter of an hour: benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py
 
-bench-long: $(READY) ## the same with more calls, and ten million rows
+bench-long: $(READY) ## the same with more calls, a million of them delivered, and ten million rows
 	$(BIN)/python benchmarks/bench.py --long
 
 check: lint types workflows ## lint and types, no tests
@@ -83,7 +83,7 @@ types: $(READY)
 	@echo "types: mypy"
 	@$(BIN)/mypy $(MODULES:%=-p %)
 	@$(BIN)/mypy scripts orchestrate/airflow/dags/pipeline.py orchestrate/airflow/dags/verdict.py
-	@cd benchmarks && ../$(BIN)/mypy bench.py
+	@cd benchmarks && MYPYPATH=../scripts ../$(BIN)/mypy bench.py
 
 workflows: $(READY)
 	@echo "workflows: actionlint, zizmor"

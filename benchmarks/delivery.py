@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from measure import BIN, Cost, FailedError, Figure, lines, run, script
-from report import Table
+from report import Goal, Table
 
 from tap_invox.schemas import CALLS
 
@@ -258,6 +258,54 @@ def compare(
             else:
                 found[sender.name, width].costs.append((number - 1, cost))
     return found
+
+
+def goal(
+    work: str,
+    bound: float,
+    found: dict[tuple[str, int], Measured],
+    pairs: Sequence[tuple[Sender, Sequence[Sender]]],
+) -> Goal:
+    """How many times the fastest of its peers each of ours is, at each width."""
+    values = {}
+    for ours, peers in pairs:
+        for width in sorted({width for name, width in found if name == ours.name}):
+            rates = [found[peer.name, width].rate for peer in peers if (peer.name, width) in found]
+            fastest = max(rates, key=lambda rate: rate.median, default=None)
+            if fastest is not None:
+                kind = ours.name.rpartition(", ")[2].replace("_", " ")
+                values[f"{kind}, {width}"] = found[ours.name, width].rate.ratio(fastest)
+    return Goal(work, bound, values, "times")
+
+
+def growth(desk: Desk, sizes: Sequence[int]) -> tuple[Table, list[Goal]]:
+    """What more calls take, of time and memory.
+
+    Args:
+        desk: Runs them.
+        sizes: How many calls; the second is twice the first.
+    """
+    found: dict[int, list[Cost]] = {calls: [] for calls in sizes}
+    start = [desk.send(KEPT, 1, 32).seconds for _ in range(desk.rounds)]
+    for number in range(desk.rounds):
+        for calls in sizes[: 2 if number else None]:  # the longest ones once
+            found[calls].append(desk.send(KEPT, calls, 32))
+    rates = {
+        calls: Figure([calls / (cost.seconds - median(start)) for cost in costs])
+        for calls, costs in found.items()
+    }
+    peaks = {calls: Figure([float(cost.peak) for cost in costs]) for calls, costs in found.items()}
+    once, twice, *_ = sizes
+    times = 2 * rates[once].ratio(rates[twice])
+    memory = {f"{n:,} calls": peaks[n].ratio(peaks[once]) for n in sizes[1:]}
+    lines = [[f"{n:,}", rates[n].text(), peaks[n].text()] for n in sizes]
+    note = "target-impact-calls, keep_connections, 32 in flight, a vendor of 0 ms."
+    goals = [
+        Goal("twice the calls: time", 2.1, {"": times}, "times", most=True),
+        Goal(f"memory, of that for {once:,} calls", 1.2, memory, "times", most=True),
+        Goal("memory at most", 120, {"": peaks[sizes[-1]].median}, "MB", ",.0f", most=True),
+    ]
+    return Table("More calls", note, ["calls", "calls/s", "memory at most, MB"], lines), goals
 
 
 def table(

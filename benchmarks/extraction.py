@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from measure import BIN, HERE, Cost, FailedError, Figure, run, script
-from report import Table
+from report import Goal, Table
 from typing_extensions import override
 
 from call_sandbox import Sandbox
@@ -32,6 +32,7 @@ DAYS = 360
 END = datetime(2026, 1, 1, tzinfo=UTC)
 LIVE = "/invoca/api/2022-08-01/calls_in_progress/current_calls.json"
 LIST = "/iovox/rest/v1/calls/insights"
+BARE, STOCK, DLT = "bare decode and write", "Singer SDK, RESTStream", "dlt, rest_api"
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,12 @@ def _crowd(answer: dict[str, Any], calls: int) -> bytes:
     return json.dumps({"current_calls": crowd}).encode()
 
 
-def compare(vendor: Vendor, folder: Path, rounds: int, calls: int) -> tuple[Table, float]:
+def compare(
+    vendor: Vendor, folder: Path, rounds: int, calls: int
+) -> tuple[Table, float, list[Goal]]:
     """Each tap beside its peers, and tap-invox beside the SDK's stream as a ratio."""
     rows, ratio = [], 0.0
+    beside: dict[str, dict[str, float]] = {name: {} for name in (STOCK, DLT, BARE)}
     with answering(vendor, calls):
         for source in sources(vendor.url):
             commands = _commands(source, vendor.url, folder)
@@ -174,10 +178,12 @@ def compare(vendor: Vendor, folder: Path, rounds: int, calls: int) -> tuple[Tabl
                     if number:
                         rate.values.append(wrote / cost.seconds)
                         processor.values.append(1000 * cost.processor / wrote)
-            stock = found["Singer SDK, RESTStream"][0]
-            if stock.median and source.tap == "tap-invox":
-                ratio = found[source.tap][0].median / stock.median
+            stock = found[STOCK][0]
+            if source.tap == "tap-invox":
+                ratio = found[source.tap][0].ratio(stock)
             what = f"{source.vendor}{', all elements' if source.elements else ''}"
+            for name, values in beside.items():
+                values[what] = found[source.tap][0].ratio(found[name][0])
             rows += [
                 [
                     what,
@@ -191,11 +197,15 @@ def compare(vendor: Vendor, folder: Path, rounds: int, calls: int) -> tuple[Tabl
     note = (
         f"{calls:,} calls, start-up included; all must write as many as bare, which decodes and "
         "writes and types nothing. The SDK's stream types with our functions; dlt extracts and "
-        "normalizes. With all elements, ours writes their streams too, the others only the calls. "
-        "Goals: 4 times the SDK's, ahead of dlt, a third of bare."
+        "normalizes. With all elements, ours writes their streams too, the others only the calls."
     )
     head = ["source", "program", "calls/s", "times the SDK's", "processor, ms a call"]
-    return Table("Extraction", note, head, rows), ratio
+    goals = [
+        Goal("extraction, beside the SDK's stream", 4, beside[STOCK], "times"),
+        Goal("extraction, beside dlt", 1, beside[DLT], "times"),
+        Goal("extraction, beside bare decode and write", 1 / 3, beside[BARE], "times"),
+    ]
+    return Table("Extraction", note, head, rows), ratio, goals
 
 
 def _commands(source: Source, base: str, folder: Path) -> dict[str, list[str | Path]]:
@@ -207,12 +217,12 @@ def _commands(source: Source, base: str, folder: Path) -> dict[str, list[str | P
     if source.vendor == "iovox":
         tap += ["--catalog", _catalog(source, ours, folder)]
     return {
-        "bare decode and write": [sys.executable, HERE / "peers/bare_tap.py", "--config", peers],
+        BARE: [sys.executable, HERE / "peers/bare_tap.py", "--config", peers],
         source.tap: tap,
-        "Singer SDK, RESTStream": [
+        STOCK: [
             sys.executable, HERE / "peers/stock_tap.py", "--config", peers,
         ],
-        "dlt, rest_api": [*script("peers/dlt_rest_api.py"), "--config", peers],
+        DLT: [*script("peers/dlt_rest_api.py"), "--config", peers],
     }  # fmt: skip
 
 

