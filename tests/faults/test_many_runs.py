@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("covered")
+
 CALLS = 20
 EVENT, START = "EventDate", "start_time"
 

@@ -28,7 +28,7 @@ ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 @pytest.mark.parametrize(
-    "seconds", [12, pytest.param(600, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
+    "seconds", [8, pytest.param(600, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 )
 def test_whatever_happens_each_call_is_delivered_once_or_set_aside(bench, until, say, seconds):
     """A call comes again only after an answer that says it was not processed."""

@@ -29,6 +29,7 @@ def worker(project, database):
     return make
 
 
+@pytest.mark.long  # several runs of Meltano: `.ci/run` has them after `make test`
 def test_a_worker_goes_on_where_another_stopped(worker, sandbox):
     """State and ledger are shared: the second worker sends what is new, and nothing again."""
     worker("a").run("run", JOB)
