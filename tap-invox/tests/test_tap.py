@@ -191,7 +191,7 @@ def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(invox_at):
     [
         ("Calling", None, 5),  # not known to be old: a date of another form is none
         ("CALLING", "2999-01-01T00:00:00Z", 5),
-        ("calling", utc_text(datetime.now(UTC) - timedelta(hours=1)), 5),
+        pytest.param("calling", utc_text(datetime.now(UTC) - timedelta(hours=1)), 5, id="hour ago"),
         ("Calling", "2026-01-01T00:00:00Z", 7),  # older than the lookback
         ("Answered", None, 7),
     ],
