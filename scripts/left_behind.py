@@ -31,7 +31,8 @@ def processes(run: str) -> dict[int, str]:
 
 # Not ours to remove: uv's locks, what Chromium never clears away, what pytest keeps of a failure.
 KEPT = re.compile(
-    r"/uv-[^/]*\.lock$|/org\.chromium\.|/\.config/chromium/|/tmp/\.lockfile$|/pytest-of-[^/]+/"
+    r"/uv-[^/]*\.lock$|/org\.chromium\.|/\.config/chromium/|/\.cache/dconf/|/tmp/\.lockfile$"
+    r"|/pytest-of-[^/]+/"
 )
 
 
