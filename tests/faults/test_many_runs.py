@@ -7,6 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from call_sandbox.testing import wait_until
+from singer_calls.deliver.identity import Account
+from singer_calls.deliver.ledger import Claim, RunFacts
+from singer_calls.deliver.sql_ledger import SqlLedger
+
 pytestmark = pytest.mark.usefixtures("covered")
 
 CALLS = 20
@@ -285,6 +290,18 @@ def test_an_empty_ledger_beside_a_resumed_tap_is_said(dated):
     assert bench.run(resumed(bench, 5), allow_empty_ledger=True).code == 0
     assert bench.run(resumed(bench, 5)).code == 0
     assert len(bench.journal()) == 5
+
+
+def test_a_run_that_begins_beside_another_waits_for_its_rows(bench):
+    """Both begin with an empty ledger; what the other leaves in files is there before its rows."""
+    account = Account("impact", "https://other.example", "1")
+    other = SqlLedger(bench.settings["ledger_url"], RunFacts("target-impact-calls", 5))
+    run = bench.start().feed_aside(resumed(bench, 5))
+    wait_until(lambda: "knows 0 calls" in run.errors, "the run has looked")
+    other.apply([Claim(account, "a", None, b"")])
+    assert run.wait() == 0, run.sentences
+    other.close()
+    assert bench.books == dict.fromkeys(bench.keys(5), 1)
 
 
 def test_a_first_run_from_a_tap_that_begins_with_an_empty_state_is_a_first_run(bench):
