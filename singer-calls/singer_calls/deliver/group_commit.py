@@ -115,7 +115,7 @@ class GroupCommit:
     async def _keep(self) -> None:
         while True:
             await self._wake.wait()
-            await asyncio.sleep(0)  # what was put sets off what follows: one commit for both
+            await asyncio.sleep(0)  # what was asked sets off more: one commit for both
             self._wake.clear()
             group, self._entries = self._entries, []
             results: Sequence[Any]

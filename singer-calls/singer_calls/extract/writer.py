@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import select
 import sys
-from select import PIPE_BUF
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _NUL = b"\\u0000"  # as JSON has it
+PIPE_BUF = getattr(select, "PIPE_BUF", 512)  # Windows has none; POSIX's least
 
 
 def _without_nul(value: Any) -> Any:  # noqa: ANN401 (JSON)
