@@ -8,6 +8,7 @@ sent (``decode``), never as a float.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,9 @@ def demographics_data(value: object) -> Record | None:
 
 
 def _or_null(convert: Callable[[Any], object], value: object) -> object:
-    return None if value in (None, "") or not _fits(convert, value) else convert(value)
+    with suppress(ValueError):
+        return None if value in (None, "") else convert(value)
+    return None
 
 
 def _fits(convert: Callable[[Any], object], value: object) -> bool:
