@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import random
 import re
 import signal
@@ -17,6 +19,7 @@ import pytest
 
 from call_sandbox import Sandbox
 from call_sandbox.credentials import INVOX_API_KEY
+from call_sandbox.testing import wait_until
 from singer_calls.extract import Window
 from singer_calls.values.clock import utc_text
 from tap_invox.client import Invox
@@ -282,6 +285,22 @@ def test_a_signal_while_writing_cuts_no_message(invox):
     assert run.out.endswith(b"\n")
     assert 0 < len(run.ids) < CALLS
     assert run.bookmarks == []
+
+
+def test_two_signals_end_a_run_whose_reader_takes_nothing(invox):
+    """Nothing that waits in a buffer is waited for."""
+    ends = os.pipe()
+    try:
+        fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, 4096)
+        run = invox.start(stdout=ends[1])
+        wchan = Path(f"/proc/{run.pid}/wchan")
+        wait_until(lambda: "pipe_write" in wchan.read_text(), "it waits for its reader", 20)
+        run.send(signal.SIGTERM)
+        wait_until(lambda: not run.send(signal.SIGTERM).running, "it ends", 20)
+        assert invox.end(run).code == 128 + signal.SIGTERM
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 @pytest.mark.usefixtures("covered")

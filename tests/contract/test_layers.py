@@ -94,7 +94,7 @@ def test_the_shared_library_names_no_vendor():
 
 # The shared library from below: what a row imports stands in a row before it.
 LAYERS = (
-    {"errors", "progress", "text", "values"},
+    {"errors", "output", "progress", "text", "values"},
     {"environment", "http", "settings"},
     {"plugin", "recordings"},
     {"deliver", "extract"},

@@ -374,7 +374,8 @@ def test_a_closed_terminal_ends_a_run_as_sigterm_does(bench, until):
     bench.nothing_lost_or_doubled(CALLS)
 
 
-def test_a_log_that_nobody_reads_does_not_keep_a_signal_away(bench, until):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_log_that_nobody_reads_does_not_keep_a_signal_away(bench, until, unbuffered):
     """The run stalls at what it says in the end, and one SIGTERM ends it."""
     calls = b"".join(lines(bench.calls(CALLS)))
     with pipe() as ((_, write_end), _open):
@@ -385,6 +386,7 @@ def test_a_log_that_nobody_reads_does_not_keep_a_signal_away(bench, until):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=write_end,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         ) as process:
             process.stdin.write(calls)
             process.stdin.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import os
 import signal
@@ -31,6 +32,7 @@ from singer_calls.deliver.validation import SourceValidator
 from singer_calls.deliver.warn_once import WarnOnce
 from singer_calls.deliver.watermark import StateWriter, Watermark
 from singer_calls.errors import PluginError
+from singer_calls.output import let_go, write_at_once
 from singer_calls.plugin import CAPABILITIES, CallPlugin
 from singer_calls.text import shown_bare
 from singer_calls.values import phone
@@ -182,12 +184,9 @@ class CallTarget(CallPlugin, Target):
 
     @override
     def _write_state_message(self, state: Mapping[str, Any]) -> None:
-        sys.stdout.write(f"{encode(state)}\n")
-        sys.stdout.flush()
+        write_at_once(f"{encode(state)}\n")
 
     def _unheard(self, error: OSError) -> None:
-        with suppress(OSError, ValueError):  # or the interpreter complains at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         self._delivery.fail(
             PluginError(
                 f"STATE can't be written to standard output ({error.strerror or error}): whoever "
@@ -267,6 +266,7 @@ class CallTarget(CallPlugin, Target):
         with suppress(OSError, ValueError, AttributeError):
             if stat.S_ISFIFO(os.fstat(2).st_mode):
                 os.set_blocking(2, False)
+                atexit.register(let_go, sys.stderr)
         self.message_reader.wake.set()
 
     @property

@@ -18,6 +18,7 @@ from typing_extensions import override
 from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
 from singer_calls.extract.writer import CallWriter
+from singer_calls.output import let_go
 from singer_calls.plugin import CAPABILITIES, CallPlugin
 from singer_calls.text import shown_bare
 
@@ -74,7 +75,7 @@ class CallTap(CallPlugin, Tap):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         if self._signal is not None:
-            raise SystemExit(128 + signum)
+            os._exit(128 + signum)  # the second one: now, whoever does not read
         self._signal = signum
 
     @override
@@ -144,13 +145,12 @@ class CallTap(CallPlugin, Tap):
                 )
             finally:
                 sys.stdout.flush()  # of calls that wait for others, see CallWriter
-        except BrokenPipeError:
-            # So that nothing is left for the interpreter to flush on its way out.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise PluginError(
-                "The reader of this tap's output is gone: look for the target's own message."
-            ) from None
         except OSError as error:
+            let_go(sys.stdout)
+            if isinstance(error, BrokenPipeError):
+                raise PluginError(
+                    "The reader of this tap's output is gone: look for the target's own message."
+                ) from None
             raise PluginError(
                 f"A file could not be written ({error.strerror}): make room where the output goes "
                 "and in the folder of temporary files (TMPDIR)."

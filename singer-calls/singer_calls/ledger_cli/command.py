@@ -6,7 +6,6 @@ import getpass
 import os
 import platform
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -20,6 +19,7 @@ from singer_calls.errors import PluginError
 from singer_calls.ledger_cli import filed_records
 from singer_calls.ledger_cli.decisions import RefusedError
 from singer_calls.ledger_cli.desk import Desk
+from singer_calls.output import let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,8 +67,7 @@ def in_sentences(command: Callable[..., None]) -> Callable[..., None]:
         except UnicodeEncodeError:  # of an argument
             _end("What is given on the command line must be UTF-8.", FAILED)
         except BrokenPipeError:  # whoever read it has seen enough
-            with suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            let_go(sys.stdout)
             sys.exit(FAILED)
 
     return run
