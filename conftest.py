@@ -13,9 +13,11 @@ import sys
 import tempfile
 import threading
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import NamedTuple
 
 import packages
@@ -32,6 +34,8 @@ from call_sandbox.testing import (
     state,
 )
 
+# Users' output is buffered; the tests of buffers ask for both.
+os.environ.pop("PYTHONUNBUFFERED", None)
 # What plugins import only once they need it.
 LATE = ("singer_calls", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg")
 LATE_IN_MELTANO = ("alembic.command", "sqlalchemy.dialects.sqlite", "meltano.core.meltano_file")
@@ -55,12 +59,11 @@ def pytest_sessionfinish(session):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol():
-    """Measure coverage of a test's first second: what goes on longer does the same again.
+@contextmanager
+def _measured():
+    """Yields what stops coverage, until the end of the block.
 
-    A second of this process, not of a clock, so that it is as long on a busy machine. A worker is
-    a subprocess, which coverage measures besides pytest-cov: both stop.
+    A worker is a subprocess, which coverage measures besides pytest-cov: both stop.
     """
     stopped = []
 
@@ -69,15 +72,39 @@ def pytest_runtest_protocol():
             current.stop()
             stopped.append(current)
 
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
-    try:
+    yield stop
+    for each in reversed(stopped):
+        each.start()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection():
+    """Measure the import of our modules, and not that of the tests, which takes as long again."""
+    with _measured() as stop:
+        if Coverage.current():
+            for package in packages.packages(examples=True).values():
+                root = import_module(package["module"])
+                for module in walk_packages(root.__path__, f"{root.__name__}."):
+                    if not module.name.endswith(".__main__"):
+                        import_module(module.name)
+        stop()
         return (yield)
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-        for each in reversed(stopped):
-            each.start()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol():
+    """Measure coverage of a test's first second: what goes on longer does the same again.
+
+    A second of this process, not of a clock, so that it is as long on a busy machine.
+    """
+    with _measured() as stop:
+        before = signal.signal(signal.SIGVTALRM, stop)
+        signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.fixture(scope="session")

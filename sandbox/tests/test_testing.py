@@ -44,6 +44,13 @@ import threading, time
 threading.Thread(target=lambda: (time.sleep(0.1), print("done"))).start()
 """,
     "leaves at once": "import os; print('unsaid'); os._exit(4)",
+    "ends with a long code": "import sys; sys.exit(256 + 7)",
+    "ends without output": "import sys; sys.stdout.close(); sys.stderr = None; sys.exit(2)",
+    "can't say its last words": """
+import os
+print("unsaid")
+os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+""",
     "forks": "import os; os.waitpid(os.fork() or os._exit(0), 0); print(1)",
 }
 
