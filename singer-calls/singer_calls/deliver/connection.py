@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import select
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httptools
@@ -234,7 +235,8 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it at once, without TLS's farewell: its answer is read, or nobody waits for one."""
-        self._transport.abort()
+        with suppress(AttributeError):  # CPython 3.11.2, of TLS that has ended
+            self._transport.abort()
         self._opened.close()
 
     # asyncio.Protocol
