@@ -63,7 +63,8 @@ async def listening(serve, tls=None):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in writers:
-            writer.transport.abort()
+            with suppress(AttributeError):  # CPython 3.11.2, of TLS that has ended
+                writer.transport.abort()
         # The loop closes sockets later, and handshakes that were broken off later still.
         await asyncio.sleep(0.1 if tls else 0.005)
 
