@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tomllib
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
@@ -202,13 +203,14 @@ def test_what_a_watch_tells_becomes_one_row_a_call(example):
         (keys,) = yaml.safe_load(example.text)["stream_maps"]["calls_in_progress"].values()
         assert set(keys) <= fields
         return
-    table = sqlite3.connect(":memory:")
-    table.execute(f"CREATE TABLE calls_in_progress ({', '.join(fields)})")
     rows = [("a", None, "1"), ("a", "+14155550123", None)]
     names = "transaction_id, calling_phone_number, first_seen_at"
     insert = f"INSERT INTO calls_in_progress ({names}) VALUES (?, ?, ?)"  # noqa: S608 - see above
-    table.executemany(insert, rows)
-    assert table.execute(example.text).fetchall() == [("a", "+14155550123", None, "1", None, None)]
+    with closing(sqlite3.connect(":memory:")) as table:
+        table.execute(f"CREATE TABLE calls_in_progress ({', '.join(fields)})")
+        table.executemany(insert, rows)
+        calls = table.execute(example.text).fetchall()
+    assert calls == [("a", "+14155550123", None, "1", None, None)]
 
 
 @ours(found("singer-calls/README.md", "python"))

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import sys
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -288,7 +289,7 @@ class LateBench(InvocaBench):
 
     def change_ledger(self, statement):
         """Change its tables."""
-        with sqlite3.connect(self.ledger_file) as connection:
+        with closing(sqlite3.connect(self.ledger_file)) as connection, connection:
             connection.execute(statement)
 
     def told(self):
