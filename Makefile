@@ -9,8 +9,8 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 LOADED := .venv-plugins/.ready
 ENGINE := .venv-airflow/.ready
-# Half as many again as processors: many a test waits for a vendor.
-WORKERS = $(shell $(BIN)/python -c 'import os; print(os.cpu_count() * 3 // 2)')
+# Twice as many as processors: many a test waits, for a vendor or a process.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 # Of every folder with a pyproject.toml; asked for when a rule needs it.
 MODULES = $(shell $(BIN)/python scripts/packages.py modules)
 
