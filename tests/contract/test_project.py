@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections import Counter
 from difflib import unified_diff
@@ -13,6 +14,7 @@ import packages
 import pytest
 import yaml
 from meltano.core.project_files import ProjectFiles
+from meltano.core.utils import expand_env_vars
 from singer_sdk.exceptions import ConfigValidationError
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +75,18 @@ def test_a_pipeline_file_is_whole():
     for file in PIPELINES:
         assert load(file).keys() == {"plugins", "jobs", "schedules"}, file.name
         assert file.name.removesuffix(".meltano.yml") in jobs(), file.name
+
+
+def test_the_project_may_lie_in_a_folder_whose_name_has_a_blank():
+    """Meltano reads a pip_url as a shell would: each part is whole, also below such a folder."""
+    root = "/srv/Ana's calls, é"
+    for file in FILES:
+        plugins = load(file)["plugins"]
+        for plugin in [*plugins.get("extractors", []), *plugins.get("loaders", [])]:
+            url = expand_env_vars(plugin.get("pip_url", ""), {"MELTANO_PROJECT_ROOT": root})
+            ours = [part for part in shlex.split(url) if part[0] == "/"]
+            assert len(ours) == url.count(root), plugin["name"]
+            assert all(part.startswith(f"{root}/") for part in ours), plugin["name"]
 
 
 def test_every_variable_is_in_the_example_and_every_example_is_used():
