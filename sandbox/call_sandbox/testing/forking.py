@@ -3,9 +3,9 @@
 What is forked is a process like any other: a pid, pipes, signals, `kill -9`, threads that are
 waited for at its end, and `atexit`. It differs from the installed command in this only: modules are
 imported already, so whatever the environment says to a module while it is imported, or to the
-interpreter, is unheard; and a program that returns or exits leaves its memory to the system, where
-an interpreter takes each module apart and so copies all that the fork shares, for several times
-what the fork itself costs.
+interpreter, is unheard, but that coverage is to measure a subprocess; and a program that returns or
+exits leaves its memory to the system, where an interpreter takes each module apart and so copies
+all that the fork shares, for several times what the fork itself costs.
 """
 
 from __future__ import annotations
@@ -225,6 +225,9 @@ def _become(
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    if {"COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"} & env.keys():
+        with suppress(ImportError):
+            import_module("coverage").process_startup()
     name = command[0]
     if name.endswith(".py"):
         sys.argv = command
