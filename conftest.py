@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +23,6 @@ from typing import NamedTuple
 import packages
 import pytest
 import sqlalchemy as sa
-from coverage import Coverage
 from servers import start_postgres
 
 from call_sandbox.testing import (
@@ -64,52 +63,38 @@ def pytest_sessionfinish(session):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
-@contextmanager
-def _measured():
-    """Yields what stops coverage, until the end of the block.
-
-    A worker is a subprocess, which coverage measures besides pytest-cov: both stop.
-    """
-    stopped = []
-
-    def stop(*_):
-        while current := Coverage.current():
-            current.stop()
-            stopped.append(current)
-
-    yield stop
-    for each in reversed(stopped):
-        each.start()
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection():
     """Measure the import of our modules, and not that of the tests, which takes as long again."""
-    with _measured() as stop:
-        if Coverage.current():
-            for package in packages.packages(examples=True).values():
-                root = import_module(package["module"])
-                for module in walk_packages(root.__path__, f"{root.__name__}."):
-                    if not module.name.endswith(".__main__"):
-                        import_module(module.name)
-        stop()
+    if tracer := sys.gettrace():
+        for package in packages.packages(examples=True).values():
+            root = import_module(package["module"])
+            for module in walk_packages(root.__path__, f"{root.__name__}."):
+                if not module.name.endswith(".__main__"):
+                    import_module(module.name)
+    sys.settrace(None)
+    try:
         return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol():
     """Measure coverage of a test's first second: what goes on longer does the same again.
 
-    A second of this process, not of a clock, so that it is as long on a busy machine.
+    A second of this process, not of a clock, so that it is as long on a busy machine. Its other
+    threads, such as a sandbox's, are measured to their end: none can be given its tracer back.
     """
-    with _measured() as stop:
-        before = signal.signal(signal.SIGVTALRM, stop)
-        signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
-        try:
-            return (yield)
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            signal.signal(signal.SIGVTALRM, before)
+    tracer = sys.gettrace()
+    before = signal.signal(signal.SIGVTALRM, lambda *_: sys.settrace(None))
+    signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+        sys.settrace(tracer)
 
 
 @pytest.fixture(scope="session")
