@@ -6,10 +6,12 @@ import http.client
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from desk_bench import CALLER, FACTS, HERE, Kept
@@ -226,6 +228,37 @@ def test_who_is_not_this_machines_person_gets_nothing_and_changes_nothing(addres
     assert kept.decisions() == []
     assert ask("POST", "/api/decide", body, **good)[0] == 200
     assert kept.row("held").state == CLOSED
+
+
+def test_what_the_page_can_not_answer_is_said(address, ask, kept):
+    """A question that is none, an original that is gone, a ledger that is broken."""
+    cookie = ask("GET", f"/?{urlsplit(address).query}")[1]["Set-Cookie"].split(";")[0]
+
+    def told(path):
+        status, _, body = ask("GET", f"/api/{path}", Cookie=cookie)
+        return status, body
+
+    kept("resolve", "held", "--drop", "--note", "by phone", "--who", "ana")
+    assert "drop, by ana: by phone" in told("call?key=held")[1]
+    assert told("group?state=accepted")[0] == 400
+    assert told("original?key=bad")[0] == 400
+    account = quote(json.loads(told("call?key=bad")[1])[0]["account"])
+    status, original = told(f"original?key=bad&account={account}")
+    assert (status, json.loads(original)) == (200, {"id": "xxx", "caller": "+99999999999"})
+    for file in kept.folder.glob("*.jsonl"):
+        file.unlink()
+    status, body = told(f"original?key=bad&account={account}")
+    assert (status, "not among the files" in body) == (409, True)
+    with closing(sqlite3.connect(kept.url.removeprefix("sqlite:///"))) as ledger:
+        ledger.execute("DROP TABLE call_ledger_runs")
+    status, body = told("overview")
+    assert (status, "ledger" in body) == (503, True)
+
+
+def test_a_port_that_is_taken_is_one_sentence(address, kept):
+    """Nothing is served beside the other page."""
+    kept("page", "--port", str(urlsplit(address).port), code=1)
+    assert "can't be had" in kept.said
 
 
 def test_a_call_that_our_own_check_refused_is_found_by_its_key(address, ask, kept):

@@ -48,6 +48,8 @@ def test_an_exponent_is_not_written_out():
     assert whole(Decimal("1e999999999")) == Decimal("1e999999999")
     assert whole(Decimal("1e-999999999")) == Decimal("1e-999999999")
     assert whole(float("inf")) == float("inf")
+    endless = Decimal("1.5e-999999999999999999")  # no whole number can be made of it
+    assert whole(endless) is endless
     assert whole(Decimal("-0.0")) == 0
     assert type(whole(-0.0)) is int
 

@@ -68,6 +68,39 @@ def test_a_file_that_can_not_be_read_is_one_sentence(tmp_path, content):
 
 
 @pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "refuses more memory or threads (ulimit)"),
+        (RuntimeError("can't start new thread"), "refuses more memory or threads (ulimit)"),
+        (KeyError("+40722000111"), "A fault in the program (KeyError at test_plugin.py:"),
+    ],
+)
+def test_whatever_stops_a_run_ends_in_a_sentence_without_a_value(error, says, caplog):
+    """With exit code 1 and no traceback."""
+
+    class Failing(AnyTap):
+        @classmethod
+        def run(cls, **_):
+            raise error
+
+    with pytest.raises(SystemExit) as end:
+        Failing.invoke()
+    assert end.value.code == 1
+    (told,) = caplog.messages
+    assert says in told
+    assert "0722" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_url_that_is_none_is_a_sentence():
+    """An address of IPv6 without its end, as any other text."""
+    for url in ("https://[::1", "invoca", "https://"):
+        with pytest.raises(ConfigValidationError) as raised:
+            tap(api_url=url)
+        assert "api_url is not a URL: give scheme and host" in str(raised.value.errors)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "value"),
     [
         ("count", "12", 12),

@@ -28,6 +28,20 @@ def wav(channels, seconds=2):
     return file.getvalue()
 
 
+def announced(length, flags=0b11):
+    """An MP3 whose first frame says how long the file is, as most encoders write it."""
+    header = b"Xing" + flags.to_bytes(4, "big")
+    header += (len(STEREO) // 288).to_bytes(4, "big") * (flags & 1) + length.to_bytes(4, "big")
+    return STEREO[:36] + header + STEREO[36 + len(header) :]
+
+
+def box(name, content, *, long=False):
+    """A box of an MP4 file; a long one counts its bytes in eight bytes."""
+    if long:
+        return b"\0\0\0\1" + name + (16 + len(content)).to_bytes(8, "big") + content
+    return (8 + len(content)).to_bytes(4, "big") + name + content
+
+
 def look(data):
     return inspect(io.BytesIO(data), len(data))
 
@@ -43,6 +57,11 @@ def look(data):
         # A writer to a pipe doesn't know the length yet.
         (wav(2)[:4] + b"\xff\xff\xff\xff" + wav(2)[8:], "wav", 2, 2),
         (b"ID3\4\0\0\0\0\0\x0a" + b"\0" * 10 + STEREO, "mp3", 2, 3),
+        (announced(len(STEREO)), "mp3", 2, 3),
+        (announced(10**9, 0), "mp3", 2, 3),  # it says nothing of bytes
+        (announced(len(STEREO), 0b10), "mp3", 2, 3),
+        (MP4 + box(b"free", b"\0" * 100, long=True), "mp4", 2, 3),
+        (MP4 + b"\0\0\0\0free" + b"\0" * 100, "mp4", 2, 3),  # up to the end of the file
     ],
 )
 def test_containers_channels_and_seconds_are_read_from_the_bytes(
@@ -101,6 +120,8 @@ def test_two_channels_that_hold_the_same_are_one():
         (wav(2)[:50], "cut"),
         (wav(2)[:-1000], "cut"),
         (MP4[:-100], "cut"),
+        (announced(len(STEREO))[:-288], "cut"),
+        ((MP4 + box(b"free", b"\0" * 100, long=True))[:-1], "cut"),
         (MP4[: len(MP4) // 2], "no sound|cut"),
         (wav(2)[:20], "cut"),
     ],

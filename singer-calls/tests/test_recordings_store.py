@@ -195,6 +195,7 @@ def test_what_stores_say_that_are_full_is_told():
     assert "has room" in refusal(OSError("status code: 500 Internal Server Error"))
     assert "of this kind" in refusal(OSError("ETag Header missing from response"))
     assert "expired" in refusal(OSError("400: <Code>ExpiredToken</Code>"))
+    assert refusal(OSError("+40722000111")) == "failed (OSError): run again later"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,8 @@ def test_what_is_no_path_is_refused(store, path):
     [
         ("bucket/prefix", {}, "must be one of s3://"),
         ("https://bucket.s3.amazonaws.com", {}, "must be one of s3://"),
+        ("s3://[bucket/prefix", {}, "must be one of s3://"),
+        ("s3://b", {"endpoint": "http://[store.example"}, "must be an https:// URL"),
         ("s3://", {}, "lacks the bucket"),
         ("s3://key:secret@bucket/x", {}, "must be one of"),
         ("file://calls/x", {}, "from the root on"),

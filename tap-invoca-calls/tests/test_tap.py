@@ -128,6 +128,7 @@ def test_an_advertiser_sees_its_own_calls(run, sandbox, settings):
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("covered")
 def test_a_wrong_setting_is_one_sentence_before_anything_is_asked(
     run, sandbox, settings, wrong, sentence
 ):

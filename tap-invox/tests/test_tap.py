@@ -275,6 +275,7 @@ def test_a_signal_stops_at_once_with_the_last_bookmark(invox, began, number, fau
     assert "the last saved bookmark stays" in run.err
 
 
+@pytest.mark.usefixtures("covered")
 def test_a_signal_while_writing_cuts_no_message(invox):
     """The last line is whole."""
     tap = invox.start(eager=False)

@@ -132,7 +132,7 @@ def fetched(sandbox, count):
             return {entry["key"]: entry.get("recording") for entry in found}
 
 
-@pytest.mark.usefixtures("stored")
+@pytest.mark.usefixtures("stored", "covered")
 def test_invoca_downloads_what_a_path_names_and_leaves_no_url(run, sandbox, s3, tmp_path):
     """A retried attempt is signed anew; the ledger, the files and the log have no URL."""
     sandbox.script("invoca", {"invox:1": ["503", "503"]})

@@ -225,6 +225,11 @@ class Bench(Plugin):
                 engine.dispose()
         return set()
 
+    def ledger(self, *arguments):
+        """Run call-ledger on its ledger and files."""
+        where = ("--ledger-url", self.settings["ledger_url"], "--rejected-path", str(self.rejected))
+        return CliRunner().invoke(cli, [*where, *arguments])
+
     def verdict(self, last, first=0):
         """Where each call is, by the vendor's journal and the files."""
         aside = self.held | self.set_aside("rejected").keys()
@@ -281,11 +286,6 @@ class LateBench(InvocaBench):
     def requests(self):
         """Requests to either API so far."""
         return [*self.journal(), *self.told()]
-
-    def ledger(self, *arguments):
-        """Run call-ledger on its ledger and files."""
-        where = ("--ledger-url", self.settings["ledger_url"], "--rejected-path", str(self.rejected))
-        return CliRunner().invoke(cli, [*where, *arguments])
 
     def change_ledger(self, statement):
         """Change its tables."""

@@ -222,6 +222,7 @@ def test_held_calls_count_as_the_rejected_do(bench):
     assert bench.held == bench.keys(3)
 
 
+@pytest.mark.usefixtures("covered")
 def test_on_error_fail_ends_the_run_at_the_first_rejected_call(bench):
     """It is in the file, STATE is past it, what comes after is not sent."""
     bench.script([bench.key(9)], "400")

@@ -415,6 +415,21 @@ def test_a_record_that_is_refused_waits_for_its_call_that_is_under_way(bench):
     assert bench.bookmark == 2
 
 
+def test_a_record_that_is_refused_is_what_its_call_is(bench):
+    """Our check speaks of the record; the call may be delivered, held, or a person's already."""
+    bench.script([bench.key(1)], "empty")
+    bench.script([bench.key(2), bench.key(3)], "400")
+    bench.run(bench.calls(4), max_rejected_percent=100)
+    assert "drop" in bench.ledger("resolve", bench.key(2), "--drop").output
+    sent = len(bench.journal())
+
+    broken = [bench.record(number, CallDuration=-1) for number in range(4)]
+    run = bench.run([bench.schema(), *broken, bench.state(4)], max_rejected_percent=100)
+
+    counted(run, changed=1, still_held=1, unchanged=1, rejected=1)
+    assert len(bench.journal()) == sent
+
+
 def test_a_mapping_may_compute_what_it_likes(bench):
     """Numbers, truths, lists and nothing: the parameters' own table judges them."""
     maps = {

@@ -44,6 +44,7 @@ def pipe():
 # Standard output
 
 
+@pytest.mark.usefixtures("covered")
 def test_a_closed_output_ends_the_run_though_the_input_is_idle(bench):
     """Nobody keeps STATE any more, so nothing more is sent."""
     with pipe() as ((read_end, write_end), open_ends):
@@ -73,6 +74,7 @@ def stalled(bench):
         yield bench.start(command=[str(HASTY)], stdout=write_end)
 
 
+@pytest.mark.usefixtures("covered")
 def test_a_stalled_output_holds_up_no_call_and_ends_in_a_failure(bench):
     """The calls are delivered; whoever did not take STATE reads them again, and none is sent."""
     with stalled(bench) as run:
