@@ -8,6 +8,7 @@ import pytest
 
 from singer_calls.deliver import dead_letters
 from singer_calls.deliver.dead_letters import DeadLetter
+from singer_calls.deliver.dead_letters_files import files_at
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.outcome import Rejected, Unknown
 from singer_calls.deliver.replay import read_mark, signs_of_earlier_runs
@@ -92,6 +93,23 @@ def test_a_bucket_that_refuses_is_one_sentence_without_its_address(place, monkey
         opened(place).rejected.append([letter("a", Rejected("no"))])
     assert place.rpartition("/")[2] not in str(refused.value)
     assert "wrong-secret" not in str(refused.value)
+
+
+def test_what_a_bucket_has_not_or_does_not_give_is_told(place, monkeypatch):
+    """To whoever looks for originals: one is none, another key is refused."""
+    opened(place).rejected.append([letter("a", Rejected("no"))])
+    files = files_at(place)
+    (name,) = files.names()
+    with pytest.raises(FileNotFoundError):
+        files.open("gone.singer.jsonl")
+    files.write(name, [b"{}\n"])
+    assert files.open(name).read() == b"{}\n"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
+    files = files_at(place)
+    for ask in (files.names, lambda: files.open(name), lambda: files.remove(name)):
+        with pytest.raises(PluginError, match="rejected_path") as refused:
+            ask()
+        assert "wrong-secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

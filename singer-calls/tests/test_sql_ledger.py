@@ -119,6 +119,33 @@ def test_a_file_that_lost_all_its_content_is_refused(tmp_path):
     assert path.read_bytes() == b""
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [("DELETE FROM", "lost its content"), ("UPDATE", "of an earlier release")],
+)
+def test_a_ledger_that_is_not_of_this_format_shows_nothing(ledger_url, change, says):
+    """Neither one that lost it, nor one that the next run is to bring up to date."""
+    SqlLedger(ledger_url, FACTS).close()
+    engine = sa.create_engine(ledger_url)
+    with engine.begin() as connection:
+        old = " SET version = 1" if change == "UPDATE" else ""
+        connection.exec_driver_sql(f"{change} call_ledger_version{old}")
+    engine.dispose()
+    with pytest.raises(LedgerError, match=says):
+        list(report(ledger_url))
+
+
+def test_what_an_address_says_of_its_connection_is_heard(database):
+    """As libpq's other programs do."""
+    ledger = SqlLedger(f"{database}&application_name=mine&connect_timeout=3", FACTS)
+    engine = sa.create_engine(database)
+    with engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mine'"
+        assert connection.exec_driver_sql(query).scalar_one() > 0
+    engine.dispose()
+    ledger.close()
+
+
 def test_a_file_with_something_else_in_it_is_refused(tmp_path):
     """Another program's, or a ledger copied without its -wal while it was made."""
     path = tmp_path / "calls.db"
@@ -165,6 +192,8 @@ def test_a_file_that_is_mounted_by_itself_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "MOUNTS", mounts)
     with pytest.raises(LedgerError, match="mount its folder"):
         SqlLedger(f"sqlite:///{path}", FACTS)
+    mounts.unlink()  # as where there is no /proc
+    SqlLedger(f"sqlite:///{path}", FACTS).close()
 
 
 def test_two_names_of_one_file_are_one_ledger(tmp_path):
@@ -421,6 +450,15 @@ def test_a_process_that_is_not_to_be_seen_is_not_gone(monkeypatch, tmp_path):
         other = Process(me.host, child.pid, me.started)
         assert not Machine().is_gone(other)
     assert Machine().is_gone(other)
+
+
+def test_where_nobody_tells_of_processes_none_is_gone(monkeypatch, tmp_path):
+    """Elsewhere than on Linux; an end is told by its time there."""
+    me = Machine().process()
+    monkeypatch.setattr("singer_calls.deliver.machine._PROC", tmp_path)
+    assert Machine().process() is None
+    assert not Machine().is_gone(me)
+    assert not Machine().is_gone(Process(me.host, 2**22 + 1, 0))
 
 
 def side_by_side(works):
