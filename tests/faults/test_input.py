@@ -238,6 +238,17 @@ def test_a_dry_run_shows_what_would_be_sent_and_to_whom(bench):
     assert "other names" not in errors
     assert "Planted" not in errors
     assert "4075550123" not in errors
+
+
+def test_a_dry_run_shows_twenty_partners_and_counts_the_others(bench):
+    """One that would send nothing shows none, and what is no call ends it as any run."""
+    lines = [bench.record(n, MediaId=20000 + n) for n in range(25)]
+    errors = bench.run([*bench.calls(0), *lines], dry_run=True).errors
+    assert len(re.findall(r"  1  2\d{4}$", errors, re.MULTILINE)) == 20
+    assert "and 5 more" in errors
+    run = bench.run(bench.calls(0), dry_run=True)
+    assert (run.code, "Would be sent" in run.errors) == (0, False)
+    assert bench.run([*bench.calls(3), b"no JSON\n"], dry_run=True).code == 1
     assert not bench.rejected.exists()
 
 
