@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -63,38 +63,56 @@ def pytest_sessionfinish(session):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
+@contextmanager
+def _traced():
+    """Yields what stops coverage, until the end of the block, for this thread and new ones.
+
+    A thread that lives already, such as a module's sandbox, is measured on: none but itself could
+    take its tracer back.
+    """
+    here, new = sys.gettrace(), threading.gettrace()
+
+    def stop(*_):
+        sys.settrace(None)
+        threading.settrace(None)
+
+    try:
+        yield stop
+    finally:
+        threading.settrace(new)
+        sys.settrace(here)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection():
     """Measure the import of our modules, and not that of the tests, which takes as long again."""
-    if tracer := sys.gettrace():
-        for package in packages.packages(examples=True).values():
-            root = import_module(package["module"])
-            for module in walk_packages(root.__path__, f"{root.__name__}."):
-                if not module.name.endswith(".__main__"):
-                    import_module(module.name)
-    sys.settrace(None)
-    try:
+    with _traced() as stop:
+        if sys.gettrace():
+            for package in packages.packages(examples=True).values():
+                root = import_module(package["module"])
+                for module in walk_packages(root.__path__, f"{root.__name__}."):
+                    if not module.name.endswith(".__main__"):
+                        import_module(module.name)
+        stop()
         return (yield)
-    finally:
-        sys.settrace(tracer)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol():
+def pytest_runtest_protocol(item):
     """Measure coverage of a test's first second: what goes on longer does the same again.
 
-    A second of this process, not of a clock, so that it is as long on a busy machine. Its other
-    threads, such as a sandbox's, are measured to their end: none can be given its tracer back.
+    A second of this process, not of a clock, so that it is as long on a busy machine.
     """
-    tracer = sys.gettrace()
-    before = signal.signal(signal.SIGVTALRM, lambda *_: sys.settrace(None))
-    signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
-    try:
-        return (yield)
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-        sys.settrace(tracer)
+    with _traced() as stop:
+        if "uncovered" in item.fixturenames:
+            stop()
+        before = signal.signal(signal.SIGVTALRM, stop)
+        signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.fixture(scope="session")
@@ -240,9 +258,9 @@ def _uncover(patch):
 
 @pytest.fixture
 def uncovered(monkeypatch):
-    """Coverage of started programs is off: it needs a file at their end, memory, and time.
+    """Coverage of the test and of started programs is off: it needs memory, time, and a file.
 
-    Of those that are killed nothing would be left.
+    Of programs that are killed nothing would be left.
     """
     _uncover(monkeypatch)
 
