@@ -160,6 +160,28 @@ def test_what_a_server_has_started_ends_with_it(tmp_path):
     wait_until(lambda: all(map(gone, pids)), "both have ended", 20)
 
 
+def test_a_server_has_imported_what_it_was_told_with_all_that_is_in_it(program):
+    """A package as a module; what it has not imported a fork imports for itself."""
+    names = ("concurrent.futures.thread", "wave", "colorsys")
+    with ForkServer(packages=("concurrent", "wave")) as launch:
+        run = program(f"import sys; print([n in sys.modules for n in {names}])", launch)
+        assert run.run(()).out == b"[True, True, False]\n"
+
+
+def test_a_server_that_is_gone_is_told(program):
+    """To whoever waits for a fork, and to whoever asks for one."""
+    with ForkServer() as launch:
+        plugin = program("import time; time.sleep(600)", launch)
+        run = plugin.start()
+        os.kill(launch._server.pid, signal.SIGKILL)
+        with pytest.raises(ChildProcessError, match="has ended"):
+            run.process.wait(20)
+        os.kill(run.pid, signal.SIGKILL)
+        with pytest.raises(ConnectionResetError, match="has ended"):
+            plugin.start()
+        run.process.returncode = -signal.SIGKILL
+
+
 def test_messages_are_read_as_they_were_written():
     """One line each; what a kill has cut is no message."""
     written = [

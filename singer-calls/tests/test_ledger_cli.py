@@ -367,6 +367,7 @@ def test_a_file_that_is_gone_is_told(full):
     lines = streamed(full("replay", "bad", "new", code=1))
     assert [line["record"]["id"] for line in lines[1:]] == ["new"]
     assert "originals of 1 calls" in full.said
+    assert "original    not found in" in full("show", "bad")
 
 
 def test_calls_of_two_targets_are_not_mixed(full):
@@ -457,6 +458,18 @@ def test_which_ledger_is_meant(tmp_path, monkeypatch):
     assert code() == 0
     monkeypatch.setenv("LEDGER_URL", "")
     assert code() == 1
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", None])
+def test_a_configuration_that_is_none_is_one_sentence(tmp_path, content):
+    """It names the option, and nothing of the file."""
+    config = tmp_path / "c.json"
+    if content is not None:
+        config.write_bytes(content)
+    done = CliRunner().invoke(cli, ["--config", str(config), "status"])
+    assert done.exit_code in {1, 2}
+    assert "config" in done.stderr
+    assert "Traceback" not in done.output
 
 
 def test_on_a_terminal_a_table_is_ruled_and_shows_what_is_in_it(monkeypatch, capsys):

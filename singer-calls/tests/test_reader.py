@@ -21,6 +21,14 @@ def read(source, wake=None):
     return [line for line in lines(source, wake or Wake()) if line]
 
 
+@pytest.mark.parametrize("read_line", [decode, decode_exactly])
+@pytest.mark.parametrize("line", [b"[" * 10**5, b'{"a":' * 10**5 + b"1" + b"}" * 10**5])
+def test_a_line_of_any_depth_is_json_or_none(read_line, line):
+    """It costs itself, and not the program's stack."""
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_line(line)
+
+
 @given(
     texts=st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"")), max_size=20),
     ended=st.booleans(),
