@@ -45,6 +45,8 @@ $(READY): $(BIN)/uv pyproject.toml uv.lock $(wildcard */pyproject.toml docs/exam
 # As Meltano installs them, each in an environment of its own, for the tests of pipelines.
 $(LOADED): $(READY) meltano.yml
 	@$(PYTHON) scripts/aloud.py "installing the plugins in .venv-plugins" $(BIN)/python scripts/install_plugins.py
+	@-$(PYTHON) scripts/aloud.py "compiling the tests" \
+	  $(BIN)/pytest -p no:terminal -o addopts=--import-mode=importlib --collect-only
 	@touch $@
 
 demo: $(READY) ## run the pipelines against the vendors of the sandbox (PORT=8321)

@@ -38,6 +38,7 @@ def names(root):
     ]
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_what_is_written_runs(root, project, sandbox, monkeypatch):
     """With names of its own, the same mapping, and an account of its own by a variable."""
     monkeypatch.setattr(checkout, "ROOT", root)

@@ -163,6 +163,7 @@ def test_live_calls_are_events_that_add_up(warehouse, rows):
     assert twice == [(2 * once[0][0], once[0][1])]
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_without_a_server_the_calls_are_lines_of_json(pipeline, sandbox, tmp_path):
     """The embedded default keeps numbers, booleans, nulls and nested parts as they are."""
     folder = tmp_path / "output" / "iovox"

@@ -43,6 +43,7 @@ def test_a_worker_goes_on_where_another_stopped(worker, sandbox):
     assert set(books.values()) == {1}
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_two_workers_at_once_send_each_call_once(pipeline, sandbox, database):
     """The same calls in two pipelines at the same moment: the ledger lets one of them send."""
     job = pipeline(JOB)
