@@ -8,16 +8,30 @@ working directory, and only for settings that are not exported.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dotenv import dotenv_values
 
-from singer_calls.errors import SettingsError
+from singer_calls.errors import PluginError, SettingsError
 from singer_calls.values.boolean import boolean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+
+def working_folder() -> Path:
+    """The folder that the process was started in.
+
+    Raises:
+        PluginError: It is gone: what is relative begins nowhere.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        raise PluginError(
+            "The folder that this was started in was removed: start it in one that exists."
+        ) from None
 
 
 def settings_from(

@@ -28,12 +28,14 @@ def write_at_once(text: str) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def let_go(stream: TextIO) -> None:
-    """What a stream still holds goes nowhere, if nobody takes it now.
+def let_go(stream: TextIO | None) -> None:
+    """What a stream still holds goes nowhere, if nobody takes it now; None is a closed one.
 
     Else the interpreter would try again on its way out: it would wait, or change the exit code to
     120.
     """
+    if stream is None:
+        return
     with suppress(ValueError):
         try:
             stream.flush()

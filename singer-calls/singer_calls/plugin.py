@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from difflib import get_close_matches
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -26,9 +30,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, _ConfigInput
 from typing_extensions import override
 
-from singer_calls.environment import settings_from
+from singer_calls.environment import settings_from, working_folder
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.http.trust import proxy_for
+from singer_calls.output import let_go
 from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
@@ -42,6 +47,16 @@ _LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 _SANDBOX = re.compile(r"sandbox-([a-z]+-)*(key|user|password|token)")
 
 _NEAR = 0.8  # how alike two names must be for one to be meant by the other
+
+# All that ask for the end; Windows lacks some.
+_STOPS = {
+    number
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if (number := getattr(signal, name, None)) is not None
+}
+
+# What the system says when a limit is met.
+LIMITS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 # What the SDK adds to --about and makes no sense here.
 _NOT_OURS = ("add_record_metadata", "load_method", "batch_size_rows", "batch_config")
@@ -223,7 +238,7 @@ class CallPlugin(PluginBase):
         cls.append_builtin_config(schema)
         settings, from_file = settings_from(
             os.environ,
-            Path.cwd(),
+            working_folder(),
             prefix=cls._env_var_prefix,
             properties=schema["properties"],
         )
@@ -248,12 +263,29 @@ class CallPlugin(PluginBase):
     @override
     def invoke(cls, **arguments: Any) -> None:
         """Run from the command line; whatever goes wrong ends in one sentence and exit code 1."""
+        atexit.register(_let_go_of_log)  # a log on a full disk makes no run a failed one
         try:
+            _refuse_closed_output()
             cls.run(**arguments)
         except Exception as error:  # noqa: BLE001 - a traceback helps no user, and may quote a call
             for sentence in _sentences(error):
                 cls.logger.error("%s", sentence)  # noqa: TRY400
             sys.exit(1)
+
+    @override
+    def _setup_signal_handlers(self) -> None:
+        """Hear what asks for the end, also where the parent had it blocked.
+
+        What it had ignored stays so: ``nohup`` means SIGHUP, a shell's ``&`` means Ctrl-C. SIGTERM
+        is heard always; a container's first process would have no other end.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _STOPS:
+            if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._handle_termination)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
     @classmethod
     @override
@@ -274,6 +306,15 @@ class CallPlugin(PluginBase):
     def user_agent(self) -> str:
         """The ``user_agent`` setting, or the plugin's name and version."""
         return self.config.get("user_agent") or f"{self.name}/{self.plugin_version}"
+
+
+def _refuse_closed_output() -> None:
+    if sys.stdout is None:
+        raise PluginError("Standard output is closed: messages have nowhere to go.")
+
+
+def _let_go_of_log() -> None:
+    let_go(sys.stderr)
 
 
 class _WrongSettingsError(ConfigValidationError, SettingsError):
@@ -303,8 +344,14 @@ def _sentences(error: Exception) -> list[str]:
     for cls, sentence in _SDK_SENTENCES.items():
         if isinstance(error, cls):
             return [sentence]
-    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
-        return ["The system refuses more memory or threads (ulimit): allow more and run again."]
+    if (
+        isinstance(error, MemoryError)
+        or "can't start new thread" in str(error)
+        or getattr(error, "errno", None) in LIMITS
+    ):
+        return [
+            "The system refuses more memory, threads or files (ulimit): allow more and run again."
+        ]
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{PurePath(frame.filename).name}:{frame.lineno}"
     return [

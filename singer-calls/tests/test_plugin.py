@@ -70,8 +70,9 @@ def test_a_file_that_can_not_be_read_is_one_sentence(tmp_path, content):
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (MemoryError(), "refuses more memory or threads (ulimit)"),
-        (RuntimeError("can't start new thread"), "refuses more memory or threads (ulimit)"),
+        (MemoryError(), "refuses more memory, threads or files (ulimit)"),
+        (RuntimeError("can't start new thread"), "refuses more memory, threads or files (ulimit)"),
+        (OSError(24, "Too many open files"), "refuses more memory, threads or files (ulimit)"),
         (KeyError("+40722000111"), "A fault in the program (KeyError at test_plugin.py:"),
     ],
 )

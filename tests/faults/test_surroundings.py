@@ -363,6 +363,74 @@ def test_a_closed_standard_stream_is_one_sentence(bench, closing, says):
     assert "report it" not in done.stderr
 
 
+GONE = "mkdir gone && cd gone && rmdir ../gone;"  # the folder that it is started in
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("{} 0>nothing", 1, "input can't be read"),
+        (f"{GONE} {{}}", 1, "was removed"),
+        ("{} 2>/dev/full", 0, ""),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_what_fails_around_a_run_is_one_sentence_and_its_exit_code(bench, command, code, says):
+    """And a log that goes nowhere is no failure: all is delivered, and STATE says so."""
+    program = f"{installed_at(bench)} --config {bench.file('c.json', bench.settings)}"
+    done = subprocess.run(
+        ["sh", "-c", command.format(program)],
+        cwd=bench.folder, input=b"".join(lines(bench.calls(5))), capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    (*_, sentence) = [line for line in done.stderr.decode().splitlines() if "ERROR" in line] or [""]
+    assert says in sentence
+    assert b"report it" not in done.stderr
+    assert (b'"done":5' in done.stdout) == (code == 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("ulimit -f 0; {}", "disk"),  # all is read-only: there is no folder of temporary files
+        (f"{GONE} {{}}", "was removed"),
+        ("{} >&-", "Standard output is closed"),
+        ("{} >/dev/full", "No space left"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_what_fails_around_the_desk_is_one_sentence(tmp_path, command, says):
+    """Exit code 1, and no traceback."""
+    url = f"sqlite:///{tmp_path}/calls.ledger.db"
+    SqlLedger(url, RunFacts("target")).close()
+    program = Path(sys.executable).with_name("call-ledger")
+    done = subprocess.run(
+        ["sh", "-c", command.format(f"{program} --ledger-url={url} status")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (sentence,) = done.stderr.splitlines()
+    assert says in sentence
+
+
+def test_a_signal_is_heard_or_not_as_the_parent_meant_it(bench, until):
+    """One that ``nohup`` had ignored stays so; one that a careless parent blocks ends the run."""
+
+    def parent():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def launch(command, **streams):
+        program = [installed_at(bench), *command[1:]]
+        return subprocess.Popen(program, preexec_fn=parent, **streams)  # noqa: PLW1509 - no threads yet
+
+    run = bench.start(launch=launch).feed(bench.calls(5))
+    until(lambda: len(bench.books) == 5, "it runs")
+    run.send(signal.SIGHUP).feed(bench.calls(10, first=5))
+    until(lambda: len(bench.books) == 10, "it goes on")
+    assert run.send(signal.SIGTERM).wait() == 128 + signal.SIGTERM
+
+
 def test_a_closed_terminal_ends_a_run_as_sigterm_does(bench, until):
     """SIGHUP: what is in flight is answered, and nothing is held for it."""
     bench.faults("latency 300")

@@ -6,8 +6,8 @@ an empty ledger pays every call of the lookback again.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 PROJECT = "MELTANO_PROJECT_ROOT"  # what Meltano tells the plugins that it runs
 _ENVIRONMENT = "ENV"  # a --config that is no file
+# Not tempfile.gettempdir(): it tries to write, fails where all is read-only, and takes the working
+# folder for temporary where that alone is not.
+_NAMED = (os.environ.get(name, "") for name in ("TMPDIR", "TEMP", "TMP"))
 TEMPORARY = frozenset(
-    {Path(folder).resolve() for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")}  # noqa: S108 - not to write there
+    Path(folder).resolve()
+    for folder in (*filter(os.path.isabs, _NAMED), "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - not to write there
 )
 
 

@@ -100,7 +100,15 @@ def _chunks(
                 with suppress(BlockingIOError):
                     os.read(wake.reads, _CHUNK_BYTES)
             if descriptor in ready:
-                chunk = os.read(descriptor, _CHUNK_BYTES)
+                try:
+                    chunk = os.read(descriptor, _CHUNK_BYTES)
+                except BlockingIOError:  # somebody else who has it was faster
+                    continue
+                except OSError as error:
+                    raise InputError(
+                        f"The input can't be read ({error.strerror}): pipe a tap into it, or name "
+                        "an --input."
+                    ) from None
                 yield chunk
                 if wake.is_set():
                     return

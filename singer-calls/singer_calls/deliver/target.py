@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
 import os
 import signal
 import stat
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -31,8 +29,9 @@ from singer_calls.deliver.summary import CallMetric, Summary
 from singer_calls.deliver.validation import SourceValidator
 from singer_calls.deliver.warn_once import WarnOnce
 from singer_calls.deliver.watermark import StateWriter, Watermark
+from singer_calls.environment import working_folder
 from singer_calls.errors import PluginError
-from singer_calls.output import let_go, write_at_once
+from singer_calls.output import write_at_once
 from singer_calls.plugin import CAPABILITIES, CallPlugin
 from singer_calls.text import shown_bare
 from singer_calls.values import phone
@@ -252,12 +251,6 @@ class CallTarget(CallPlugin, Target):
     # Signals
 
     @override
-    def _setup_signal_handlers(self) -> None:
-        super()._setup_signal_handlers()
-        with suppress(ValueError, AttributeError):  # not the main thread, or no such signal
-            signal.signal(signal.SIGHUP, self._handle_termination)
-
-    @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         if self._stop_signal is not None:
             # The second one: now. What was in flight is `unknown` to the next run.
@@ -266,7 +259,6 @@ class CallTarget(CallPlugin, Target):
         with suppress(OSError, ValueError, AttributeError):
             if stat.S_ISFIFO(os.fstat(2).st_mode):
                 os.set_blocking(2, False)
-                atexit.register(let_go, sys.stderr)
         self.message_reader.wake.set()
 
     @property
@@ -320,8 +312,6 @@ class CallTarget(CallPlugin, Target):
         if about:
             cls.print_about(about_format)
             return
-        if sys.stdout is None:
-            raise PluginError("Standard output is closed: STATE has nowhere to go.")
         config = config or _ConfigInput()
         target = cls(config=config.config, parse_env_config=config.parse_env)
         if ledger:
@@ -349,7 +339,7 @@ class CallTarget(CallPlugin, Target):
             self.config["ledger_url"],
             environment=os.environ,
             config_files=self.config_files,
-            working=Path.cwd(),
+            working=working_folder(),
         )
 
     @property
@@ -359,7 +349,7 @@ class CallTarget(CallPlugin, Target):
             self.config["rejected_path"],
             environment=os.environ,
             config_files=self.config_files,
-            working=Path.cwd(),
+            working=working_folder(),
         )
 
 

@@ -19,7 +19,7 @@ from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
 from singer_calls.extract.writer import CallWriter
 from singer_calls.output import let_go
-from singer_calls.plugin import CAPABILITIES, CallPlugin
+from singer_calls.plugin import CAPABILITIES, LIMITS, CallPlugin
 from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ class CallTap(CallPlugin, Tap):
                 sys.stdout.flush()  # of calls that wait for others, see CallWriter
         except OSError as error:
             let_go(sys.stdout)
+            if error.errno in LIMITS:
+                raise
             if isinstance(error, BrokenPipeError):
                 raise PluginError(
                     "The reader of this tap's output is gone: look for the target's own message."

@@ -69,6 +69,10 @@ def in_sentences(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # whoever read it has seen enough
             let_go(sys.stdout)
             sys.exit(FAILED)
+        except OSError as error:
+            let_go(sys.stdout)
+            what = "A file" if error.filename else "Standard output"
+            _end(f"{what} can't be written ({error.strerror}).", FAILED)
 
     return run
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from singer_calls.deliver.entries import iso
 from singer_calls.deliver.ledger_place import anchored
+from singer_calls.environment import working_folder
 from singer_calls.ledger_cli import upkeep
 from singer_calls.ledger_cli.command import Where, a_date, in_sentences
 from singer_calls.ledger_cli.decisions import RefusedError
@@ -98,7 +98,7 @@ def prune(place: Where, before: int, account: str | None, force: bool) -> None:
 @in_sentences
 def copy(place: Where, to: str) -> None:
     """Carry the ledger to another database; on SQLite also its backup, -wal included."""
-    url = anchored(to, environment={}, config_files=[], working=Path.cwd())
+    url = anchored(to, environment={}, config_files=[], working=working_folder())
     for table_, count in upkeep.copy(place.desk(), url).items():
         click.echo(f"{table_:<24}{count:>12}")
     click.echo("Both have as many. Now set LEDGER_URL, or ledger_url of each target, to the copy.")

@@ -8,10 +8,12 @@ something waits.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
+from singer_calls.errors import PluginError
 from singer_calls.ledger_cli.command import Where, in_sentences, whoami
 from singer_calls.ledger_cli.decide import replay, resolve
 from singer_calls.ledger_cli.keep import copy, forget, prune
@@ -40,6 +42,8 @@ def cli(
 
     @in_sentences
     def find() -> None:
+        if sys.stdout is None:
+            raise PluginError("Standard output is closed: there is nowhere to print to")
         url, kept = place(
             ledger_url=ledger_url,
             rejected_path=rejected_path,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.ledger import LedgerError
 from singer_calls.deliver.ledger_place import anchored, folder_of
 from singer_calls.deliver.messages import decode
+from singer_calls.environment import working_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 REJECTED_PATH = "rejected/"
 
@@ -48,9 +49,10 @@ def place(
             "--target with its name, or set LEDGER_URL"
         )
     files = [config] if config else []
-    anchor = anchored(url, environment=environ, config_files=files, working=Path.cwd())
+    working = working_folder()
+    anchor = anchored(url, environment=environ, config_files=files, working=working)
     kept = first(rejected_path, "rejected_path", REJECTED_PATH) or REJECTED_PATH
-    return anchor, folder_of(kept, environment=environ, config_files=files, working=Path.cwd())
+    return anchor, folder_of(kept, environment=environ, config_files=files, working=working)
 
 
 def _settings(config: Path | None) -> dict[str, Any]:
