@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from time import monotonic, time
 
 import pytest
 import requests
 
+from call_sandbox import Sandbox
 from call_sandbox.cli import main, moment
 
 
@@ -52,6 +56,36 @@ def test_it_serves_until_it_is_told_to_stop(serve, tmp_path, number):
     assert process.wait(10) == 0
     assert process.stderr.read() == ""
     assert main(["wait", "--port", port, "--timeout", "0.1"]) == 1
+
+
+def test_without_a_file_the_port_is_on_stdout_and_is_free_again_after_the_end(monkeypatch):
+    """In this process: the command leaves nothing open behind it."""
+    read, write = os.pipe()
+    told = []
+
+    def stop():
+        told.append(reading.readline())
+        if told[0]:  # it serves, and hears signals
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with os.fdopen(read) as reading, os.fdopen(write, "w") as writing, monkeypatch.context() as at:
+        at.setattr(sys, "stdout", writing)
+        stopper = threading.Thread(target=stop)
+        stopper.start()
+        assert main(["serve", "--port", "0", "--calls", "1"]) == 0
+        stopper.join()
+    (port,) = re.fullmatch(r"call-sandbox serves on http://127.0.0.1:(\d+)\n", *told).groups()
+    with Sandbox(calls=1, port=int(port)) as again:
+        assert again.port == int(port)
+
+
+def test_an_address_of_another_machine_is_told_in_one_sentence(capsys):
+    """192.0.2.1 is nobody's (RFC 5737)."""
+    assert main(["serve", "--host", "192.0.2.1", "--port", "0"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("call-sandbox: 192.0.2.1:0 cannot be used (")
+    assert error.endswith("): choose another with --host and --port.\n")
+    assert error.count("\n") == 1
 
 
 def test_a_taken_port_is_told_in_one_sentence(serve, capsys):

@@ -227,6 +227,38 @@ def test_an_answer_to_nobody_stands_on_the_line_before_the_next(sandbox, line, w
     assert sandbox.books("impact") == {"a-1": 2}
 
 
+def test_an_answer_to_nobody_for_a_client_that_has_gone_is_dropped(sandbox, line, impact, caplog):
+    """No error of the sandbox: what it logs stands between the lines of a test."""
+    sandbox.faults("impact", {"fault": "stray 503 50", "times": 1}, "late 0.1")
+    line.send()
+    assert line.status() == 200
+    line.answers.close()
+    line.socket.close()
+    assert impact().status_code == 200  # later than the stray one
+    assert caplog.text == ""
+
+
+def test_an_answer_to_nobody_is_the_vendors_own(sandbox):
+    """Below 300 it says that a call was taken, in the words of who was asked."""
+    for path, vendor, taken in (
+        ("invoca/api/2022-03-01/calls.json", "invoca", '{"cuid": "'),
+        (
+            "invoca/api/2018-02-01/transactions.json",
+            "invoca-signals",
+            '{"signals": [], "call": {}}',
+        ),
+        ("invox/api/v2/calls", "invox", "[]"),
+    ):
+        sandbox.faults(vendor, "stray 201")
+        with socket.create_connection(("127.0.0.1", sandbox.port)) as client:
+            head = f"POST /{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+            client.sendall(f"{head}\r\n{head}Connection: close\r\n\r\n".encode())
+            received = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+        strays = re.findall(r"HTTP/1.1 201 Answer\r\n(?:.+\r\n)*\r\n(.*?)(?=HTTP|$)", received)
+        assert strays, received
+        assert all(stray.startswith(taken) for stray in strays), received
+
+
 def test_the_next_request_on_a_doomed_connection_is_reset_unread(sandbox, line, impact):
     """The vendor never sees it; another connection is served."""
     sandbox.faults("impact", {"fault": "reset_next", "times": 1})
@@ -266,6 +298,10 @@ def test_a_vendor_refuses_in_words_of_its_own(sandbox, impact):
         403,
         {"errors": {"class": "UnauthorizedAdvertiser", "invalid_data": "Closed"}},
     )
+    # Who has no words for it says it in the form of its errors.
+    sandbox.faults("iovox", "refuse Not today")
+    answer = requests.get(f"{sandbox.url}/iovox/rest/v1/calls/insights", timeout=30)
+    assert (answer.status_code, ">Not today</error>" in answer.text) == (400, True)
     sandbox.faults("invoca", "409")
     answer = requests.post(f"{sandbox.url}/invoca/api/2022-03-01/calls.json", timeout=30)
     assert (answer.status_code, answer.content) == (409, b"")

@@ -166,6 +166,13 @@ def test_a_wrong_request_is_refused_by_name(tell, sandbox, body, text):
     assert sandbox.books("invoca-signals") == {}
 
 
+@pytest.mark.parametrize("body", [{}, [], [SEARCH], "search", None])
+def test_a_request_without_anything_is_refused_as_such(sandbox, body):
+    """Whatever JSON it is."""
+    answer = post(sandbox, "2018-02-01/transactions.json", body)
+    assert problem(answer) == ("RecordInvalid", "Validation failed: 'search' is required")
+
+
 def test_versions_tokens_and_limits_are_the_documented_ones(tell, sandbox):
     """Its own version, the raw token in the header, ten signals or a hundred."""
     assert tell({"sale": True}, version="2022-03-01").status_code == 400

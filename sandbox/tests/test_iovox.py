@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta
 from importlib.resources import files
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -55,6 +57,8 @@ def everything(sandbox, **params):
         ({"end_date": "26.02.2024"}, "End Date invalid"),
         ({"iovox_number": "+44"}, "Iovox Number not an integer"),
         ({"response_fields": "id,one,two"}, "Required fields olvalid: one, two"),
+        ({"nod_id": "1", "from": "2"}, "Unknown or repeated parameter: from, nod_id"),
+        ({"page": ["1", "2"]}, "Unknown or repeated parameter: "),
     ],
 )
 def test_each_documented_error_is_answered_for_what_it_names(sandbox, params, message):
@@ -106,6 +110,9 @@ def test_the_default_answer_has_the_published_fields(sandbox):
     assert [row.keys() for row in rows] == [row.keys() for row in PUBLISHED[0]["answer"]]
     sandbox.switches("iovox", default_talk_time_sec="absent")
     assert "talk_time_sec" not in ask(sandbox, start_date="2024-02-26").json()[0]
+    # What the published answers don't tell is not made up.
+    alert = ask(sandbox, start_date="2024-02-26", response_fields="id,email_alert").json()
+    assert [list(row) for row in alert] == [["id"], ["id"]]
 
 
 def test_every_documented_field_can_be_asked_for_alone(sandbox):
@@ -126,6 +133,22 @@ def test_pages_hold_each_call_once(sandbox):
     assert pages[-1] == []
     newest = everything(sandbox, limit=20000, order="call_start_DESC")
     assert [row["id"] for row in newest] == [row["id"] for row in reversed(rows)]
+    called = [row["call_destination"] for row in rows]
+    for direction, by_destination in (("ASC", sorted(called)), ("DESC", sorted(called)[::-1])):
+        found = everything(sandbox, limit=20000, order=f"call_destination_{direction}")
+        assert [row["call_destination"] for row in found] == by_destination
+    sandbox.switches("iovox", past_end="last")
+    assert everything(sandbox, limit=90, page=99) == pages[(len(rows) - 1) // 90]
+
+
+def test_yesterday_is_the_day_before_the_sandbox_s_own(sandbox):
+    """Whole, in the zone of the account, and whatever the dates say."""
+    days = {row["call_start"][:10] for row in everything(sandbox, limit=20000)}
+    zone = ZoneInfo("Europe/London")
+    yesterday = (datetime.fromtimestamp(sandbox.now, zone) - timedelta(days=1)).date().isoformat()
+    assert yesterday in days
+    asked = everything(sandbox, date_constant="YESTERDAY")
+    assert asked == [row for row in everything(sandbox) if row["call_start"][:10] == yesterday]
 
 
 def test_every_filter_lets_through_what_it_names(sandbox):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from importlib.resources import files
 
 import pytest
 import requests
 
 from call_sandbox import Sandbox, credentials
 from call_sandbox.sound import sound, wav
+from call_sandbox.vendors.iovox_calls import documented
+from call_sandbox.vendors.iovox_recordings import KINDS
+from call_sandbox.vendors.iovox_recordings import recorded as made
 
 AUTH = {"username": credentials.IOVOX_USERNAME, "secureKey": credentials.IOVOX_SECURE_KEY}
 DAY_SECONDS = 86400
@@ -108,6 +112,38 @@ def test_recordings_are_of_the_kind_that_is_switched_on(sandbox, calls, fetch, k
     assert sound(fetch(next(call for call, has in calls.items() if has)).content) == holds
 
 
+def test_one_recording_in_eight_is_not_stereo_where_they_are_mixed(sandbox, calls, fetch):
+    """Of each kind but the cut one, the same for a call each time."""
+    sandbox.switches("iovox-recordings", recording="mixed")
+    recorded = [call for call, has in calls.items() if has]
+    found = {call: fetch(call).content for call in recorded}
+    odd = [data for data in found.values() if data != made("stereo")]
+    assert len(found) / 16 < len(odd) < len(found) / 4
+    assert {*found.values()} == {made(kind) for kind in KINDS if kind not in {"cut", "mixed"}}
+    assert all(fetch(call).content == found[call] for call in recorded[:3])
+
+
+def test_a_cut_recording_lacks_its_end(sandbox, calls, fetch):
+    call = next(call for call, has in calls.items() if has)
+    whole = fetch(call).content
+    sandbox.switches("iovox-recordings", recording="cut")
+    assert fetch(call).content == whole[:-100]
+
+
+def test_a_published_call_has_a_recording(fetch):
+    """By the id that the vendor's documents show."""
+    for call in documented():
+        assert sound(fetch(call["id"]).content) == ("mp3", 2)
+
+
+def test_a_tag_before_the_sound_is_no_other_kind():
+    """As many an encoder writes one."""
+    stereo = (files("call_sandbox") / "audio" / "stereo.mp3").read_bytes()
+    tag = b"ID3\4\0\0" + bytes([0, 0, 1, 2]) + b"\0" * (128 + 2)
+    assert sound(tag + stereo) == ("mp3", 2)
+    assert sound(tag + stereo[1:]) == ("unknown", 0)
+
+
 def test_a_recording_comes_later_and_has_the_size_that_is_asked_for(sandbox, calls, fetch):
     newest = next(call for call, has in calls.items() if has)
     sandbox.switches("iovox-recordings", delay=400 * DAY_SECONDS, kilobytes=500)
@@ -133,15 +169,19 @@ def test_invoca_fetches_what_it_ingested_and_says_what_it_got(tmp_path):
             assert (entry["status"], entry["recording"]) == (status, told)
             assert "secret" not in str(entry)
         assert sandbox.books("invoca-recordings") == {"a": 1, "b": 1, "c": 0}
+        ingest(sandbox, "http://127.0.0.1:1/e.wav", "e")
+        assert fetched(sandbox, "e")["status"] is None
         shown = {one["name"]: one for one in sandbox.state.summary()["vendors"]}
         statuses = shown["invoca-recordings"]["statuses"]
         assert statuses["stereo, wav"] == 1
         assert statuses["HTTP 404"] == 1
+        assert statuses["not reached (ClientConnectorError)"] == 1
 
 
 def test_invoca_fetches_up_to_a_day_later_and_nothing_from_another_machine(sandbox):
     sandbox.switches("invoca-recordings", fetch_after=DAY_SECONDS)
     ingest(sandbox, "https://recordings.example/a.mp3", "elsewhere")
+    ingest(sandbox, "http://[::1/a.mp3", "nowhere")
     ingest(sandbox, f"{sandbox.url}/nothing.mp3", "here")
     sandbox.advance(DAY_SECONDS - 1)
     assert sandbox.journal("invoca-recordings") == []

@@ -127,6 +127,14 @@ def test_a_reader_by_hand_holds_a_program_up(program):
     assert run.hear() == b""
 
 
+def test_output_that_goes_to_a_file_is_not_heard(program, tmp_path):
+    """It is all in the file, whatever is asked of the run."""
+    with (tmp_path / "out").open("wb") as file:
+        run = program("print('said')").start(stdout=os.dup(file.fileno()))
+        assert (run.hear(), run.deafen().wait(20), run.out) == (b"", 0, b"")
+    assert (tmp_path / "out").read_text() == "said\n"
+
+
 def test_a_program_learns_that_nobody_reads(program):
     """By the error of a closed pipe."""
     run = program("for n in range(100_000): print(n)").start(eager=False)
@@ -271,3 +279,6 @@ def test_a_plugin_whose_output_shows_a_planted_value_fails_its_block(program):
     for text in ('print("hush")', 'import sys; sys.stderr.write("hush")'):
         with pytest.raises(AssertionError, match="hush"), program(text, planted=planted) as plugin:
             plugin.run()
+    # What has failed already is told as it is.
+    with pytest.raises(KeyError), program(text, planted=planted) as plugin:
+        {}[plugin.run().out]

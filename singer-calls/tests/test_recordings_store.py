@@ -9,16 +9,21 @@ import io
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
 from email.utils import formatdate
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from importlib.resources import files
 from pathlib import Path
+from threading import Thread
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 import requests
+import trustme
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -27,7 +32,7 @@ from singer_calls.errors import PluginError, SettingsError
 from singer_calls.recordings.audio import inspect
 from singer_calls.recordings.checks import PathError
 from singer_calls.recordings.refusals import StoreError, refusal
-from singer_calls.recordings.store import Store
+from singer_calls.recordings.store import Store, _fetch
 
 PATH = "iovox/2026/11/25/30683207599876.mp3"
 STEREO = (files("call_sandbox") / "audio" / "stereo.mp3").read_bytes()
@@ -204,6 +209,43 @@ def test_what_stores_say_that_are_full_is_told():
 def test_what_is_no_path_is_refused(store, path):
     with pytest.raises(PathError):
         store.sign(path, 72)
+
+
+@pytest.mark.parametrize("path", ["../x.mp3", "iovox/../../x.mp3", "a//b.mp3", "a\nb"])
+def test_no_path_leads_out_of_the_store(store, tmp_path, path):
+    """Whatever is asked of it; what lies beside it is neither read nor written over."""
+    beside = tmp_path / "x.mp3"
+    beside.write_bytes(STEREO)
+    for ask in (store.look, store.open, lambda path: put(store, b"over", path)):
+        with pytest.raises(PathError):
+            ask(path)
+    assert beside.read_bytes() == STEREO
+
+
+def test_a_signed_url_over_https_is_fetched_with_the_certificates_that_are_believed(
+    tmp_path, monkeypatch
+):
+    """As a store in a company's own house has them."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "a.mp3").write_bytes(STEREO)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "served")
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    monkeypatch.setattr(HTTPServer, "handle_error", lambda *_: None)  # who hangs up is no fault
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_port}/a.mp3"
+        with pytest.raises(StoreError, match="can't be fetched from here"):
+            _fetch(url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        _fetch(url)
+        with pytest.raises(StoreError, match="answered with HTTP 404"):
+            _fetch(f"{url}x")
+        server.shutdown()
 
 
 @pytest.mark.parametrize(

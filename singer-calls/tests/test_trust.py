@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 
 import pytest
 import trustme
@@ -177,6 +178,20 @@ def test_one_of_the_openssl_variables_leaves_the_other_default_in_place(authorit
 def test_without_a_variable_the_system_is_believed():
     """An empty one says nothing."""
     assert tls_context({"REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": ""}).check_hostname
+
+
+@pytest.mark.skipif(sys.platform in {"darwin", "win32"}, reason="the system's store is no file")
+@pytest.mark.parametrize("there", [True, False])
+def test_on_a_slim_container_without_certificates_those_of_certifi_are_believed(
+    tmp_path, monkeypatch, there
+):
+    """OpenSSL is told that its defaults lie elsewhere: in a folder that is empty, or is none."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path if there else tmp_path / "none"))
+    assert ssl.create_default_context().cert_store_stats()["x509_ca"] == 0
+    context = tls_context({})
+    assert context.cert_store_stats()["x509_ca"] > 50
+    assert context.verify_mode is ssl.CERT_REQUIRED
 
 
 @pytest.mark.parametrize(

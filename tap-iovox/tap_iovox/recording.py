@@ -41,6 +41,7 @@ _AT_MOST = 20  # are asked for before that is said
 
 _DENIED = {401, 403}
 _NOT_THERE = {204, 400, 404, 410}
+_ID = re.compile(r"[0-9]{1,20}")
 _WORDS = (
     "the specified call does not have a recording",
     "the specified call id does not exist",
@@ -67,12 +68,10 @@ class Source:
 
         Raises:
             NoRecordingError: iovox has none.
-            UnusableError: It is too large, never came whole, or is asked for by an odd id.
+            UnusableError: It is too large, or never came whole.
             FailedError: It can't be had now.
             PluginError: None can be had.
         """
-        if not re.fullmatch(r"[0-9]{1,20}", call_id):
-            raise UnusableError("is of a call whose id is not a number: iovox knows none like it")
         params = {"v": 3, "method": "getCallRecording", "id": call_id}
         begun = False
 
@@ -225,6 +224,9 @@ class Recordings:
             waits = young and call["has_recording"] is False and call["talk_time_seconds"] != 0
             says = "is not there: iovox says that the call has none"
             return call, Recording(PENDING if waits else MISSING, problem=says)
+        if not _ID.fullmatch(call["id"]):  # nor is it the name of a file
+            says = "is of a call whose id is not a number: iovox knows none like it"
+            return call, Recording(MISSING, problem=says)
         fetch = partial(self._source.fetch, call["id"])
         talked = call["talk_time_seconds"]
         return call, self._archive.keep(path(call), fetch, young=young, talk_seconds=talked)

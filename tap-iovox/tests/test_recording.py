@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,8 +14,11 @@ import pytest
 from call_sandbox import Sandbox
 from call_sandbox.vendors.iovox_recordings import recorded
 from singer_calls.errors import PluginError
+from singer_calls.recordings.archive import Archive, NoRecordingError
+from singer_calls.recordings.audio import UnusableError
 from singer_calls.recordings.record import PROPERTIES, Recording
-from tap_iovox.recording import Recordings, path
+from singer_calls.recordings.store import Store
+from tap_iovox.recording import Recordings, path, refusal
 from tap_iovox.tap import TapIovox
 
 NOW = int(datetime.now(UTC).timestamp())
@@ -188,6 +192,79 @@ def test_if_not_one_recording_is_there_the_run_ends_and_none_is_called_missing(f
     out = capfd.readouterr().out
     assert '"RECORD"' not in out
     assert '"STATE"' not in out
+
+
+def window(*ids):
+    return [
+        {"id": each, "call_start": "2026-11-25T10:00:00Z", "call_end": None,
+         "has_recording": True, "talk_time_seconds": 3}
+        for each in ids
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def completed(kept):
+    """``completed(ids, there)``: what becomes of these calls' recordings; some are there."""
+
+    def completed(ids, there=()):
+        asked = []
+
+        def fetch(call, file):
+            asked.append(call)
+            if call not in there:
+                raise NoRecordingError("is not there")
+            file.write(STEREO)
+
+        archive = Archive(Store.from_config({"recordings_url": kept.as_uri()}))
+        source = SimpleNamespace(fetch=fetch)
+        calls = [*Recordings(archive, source, map).complete(window(*ids))]
+        return {call["id"]: call["recording_status"] for call in calls}, asked
+
+    return completed
+
+
+ODD = ["../../x", "a//b", "/etc/passwd", "x1", "1" * 21, "\N{ARABIC-INDIC DIGIT ONE}", "a\nb"]
+
+
+def test_a_call_whose_id_is_no_number_costs_itself_only(completed, kept):
+    """It is not asked for, and no file is called so; the others go on."""
+    found, asked = completed([*ODD, "7"], there={"7"})
+    assert found == dict.fromkeys(ODD, "missing") | {"7": "stored"}
+    assert asked == ["7"]
+    assert [*files(kept)] == ["iovox/2026/11/25/7.mp3"]
+
+
+def test_ids_that_are_no_numbers_prove_nothing_of_the_older_api(completed):
+    """That it knows these calls by another id is what the run ends with."""
+    with pytest.raises(PluginError, match=r"Not one of 7 recordings.*no.* a number.*another id"):
+        completed(ODD)
+
+
+def test_two_that_are_not_there_may_be_an_accident_three_are_none(completed):
+    assert completed(["1", "2"])[0] == {"1": "missing", "2": "missing"}
+    with pytest.raises(PluginError, match="Not one of 3 recordings is there"):
+        completed(["1", "2", "3"])
+    assert completed(["1", "2", "3", "4"], there={"4"})[0]["1"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        (404, NoRecordingError, "HTTP 404, the specified call id does not exist"),
+        (302, UnusableError, "a redirect (HTTP 302)"),
+    ],
+)
+def test_an_answer_about_one_recording_costs_that_one(status, kind, says):
+    with pytest.raises(kind, match=re.escape(says)):
+        refusal(status, b"<error>The specified Call ID does not exist</error>")
+
+
+@pytest.mark.parametrize("status", [402, 405, 418, 451])
+def test_an_answer_that_nobody_expects_ends_the_run_with_what_to_check(status):
+    """Nothing of its body is told."""
+    told = refusal(status, b"+447700900123")
+    assert f"HTTP {status} when asked for a recording: check the setting recordings_api_url" in told
+    assert "7700900123" not in told
 
 
 def test_refused_credentials_name_the_list_of_addresses(fetch, bench):

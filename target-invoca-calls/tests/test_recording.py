@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import pytest
 import requests
+from singer_sdk.exceptions import ConfigValidationError
 
 from singer_calls.deliver import InvalidCallError, NotYetError
 from singer_calls.errors import PluginError
 from singer_calls.recordings.audio import Audio
 from singer_calls.recordings.store import Store
 from target_invoca_calls.recording import Kept, Recordings
+from target_invoca_calls.target import TargetInvocaCalls
 
 MADE = files("call_sandbox") / "audio"
 PATH = "iovox/2026/09/10/30683207599876.mp3"
@@ -115,6 +118,41 @@ def test_a_mono_recording_is_duplicated_once_if_that_is_asked_for(stored, s3):
     assert "iovox/mono.duplicated.wav" in before
     assert located(twice, **record).partition("?")[0] == url.partition("?")[0]
     assert s3.objects == before
+
+
+def test_a_duplicated_recording_is_named_too(stored, s3):
+    """In the storage that Invoca has access to, it is the one with two channels."""
+    put(stored, "mono", "iovox/mono.mp3")
+    named = stored | {"on_mono": "duplicate", "recording_access": "filename"}
+    record = {"recording_path": "iovox/mono.mp3", "recording_channels": 1}
+    assert located(named, **record) == f"{s3.url.rpartition('/')[2]}/iovox/mono.duplicated.wav"
+    data = s3.objects["iovox/mono.duplicated.wav"]
+    assert (data[:4], data[22]) == (b"RIFF", 2)
+
+
+def test_a_mono_recording_that_can_not_be_decoded_is_refused(stored, s3):
+    """An MP4 is not decoded; nothing is put beside it."""
+    data = (MADE / "stereo.mp4").read_bytes()
+    mono = Audio("mp4", 1, 3.0)
+    Store.from_config(stored).put("iovox/mono.mp4", io.BytesIO(data), len(data), mono)
+    with pytest.raises(InvalidCallError, match="recording_path: can't be decoded"):
+        located(stored | {"on_mono": "duplicate"}, recording_path="iovox/mono.mp4")
+    assert not [name for name in s3.objects if "duplicated" in name]
+
+
+def test_a_path_without_the_store_is_refused_with_the_setting_that_is_missing():
+    with pytest.raises(InvalidCallError, match="needs the setting recordings_url"):
+        located(SETTINGS)
+
+
+def test_to_duplicate_without_the_library_is_told_at_the_start(tmp_path, monkeypatch):
+    """Only who duplicates needs it."""
+    config = {"oauth_token": "token", "recordings_url": "s3://calls"}
+    config |= {"ledger_url": f"sqlite:///{tmp_path}/l.db", "rejected_path": str(tmp_path / "r")}
+    monkeypatch.setitem(sys.modules, "miniaudio", None)  # an import of it fails
+    assert TargetInvocaCalls(config=config).config["on_mono"] == "reject"
+    with pytest.raises(ConfigValidationError, match="install the extra recordings-decode"):
+        TargetInvocaCalls(config=config | {"on_mono": "duplicate"})
 
 
 def test_credentials_that_die_before_the_url_end_the_run(stored):

@@ -175,7 +175,9 @@ class Store:
 
         Raises:
             KeyError: There is none.
+            PathError: The text is no path.
         """
+        check_path(path)
         try:
             with in_sentences(*_MISSING):
                 if self._folder is not None:

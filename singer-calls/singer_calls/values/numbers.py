@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 _LONGEST_DIGITS = 40  # of a whole number that is written out: more are no id
@@ -13,16 +13,13 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 
 def whole(number: Decimal | float) -> int | Decimal | float:
     """A whole number as ``int``, any other one as it is."""
-    try:
-        exact = Decimal(number)
-        if (
-            exact.is_finite()
-            and exact.adjusted() < _LONGEST_DIGITS
-            and exact == exact.to_integral_value()
-        ):
-            return int(exact)
-    except InvalidOperation:  # of 10^18 digits behind the point
-        pass
+    exact = Decimal(number)
+    if (
+        exact.is_finite()
+        and exact.adjusted() < _LONGEST_DIGITS
+        and exact == exact.to_integral_value()
+    ):
+        return int(exact)
     return number
 
 
@@ -38,16 +35,14 @@ def whole_numbers(record: dict[str, Any]) -> dict[str, Any]:
 def _whole_in(value: Any, levels: int) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, (Decimal, float)):
         return whole(value)
-    if not levels:
-        return value
-    if isinstance(value, dict):
+    if isinstance(value, dict) and levels:
         changed = {
             name: new
             for name, item in value.items()
             if type(item) not in _PLAIN and (new := _whole_in(item, levels - 1)) is not item
         }
         return value | changed if changed else value
-    if isinstance(value, list):
+    if isinstance(value, list) and levels:
         items = [item if type(item) in _PLAIN else _whole_in(item, levels - 1) for item in value]
         return (
             items if any(new is not old for new, old in zip(items, value, strict=True)) else value

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from call_sandbox.testing import wait_until
+from singer_calls.extract import SchemaDrift
+from tap_callrail.records import record
 from tap_callrail.tap import TapCallRail
 
 ALL = {f"CAL{number}" for number in range(700)}
@@ -51,6 +55,29 @@ def test_what_is_sent_is_typed(tap, sandbox):
     assert (type(call["duration"]), type(call["answered"])) == (int, bool)
     assert (call["tags"], call["lead_status"], call["note"]) == (["Sale"], None, None)
     assert "WARNING" not in run.errors
+
+
+@pytest.mark.parametrize(
+    ("tags", "names"),
+    [
+        (["Sale"], ["Sale"]), ([{"id": 1, "name": "Sale"}], ["Sale"]), ([], []), (None, None),
+        ("Sale", None), ({"name": "Sale"}, None),
+    ],
+)  # fmt: skip
+def test_tags_are_a_list_of_names_or_nothing(tags, names):
+    """What is no list costs the field, and is counted."""
+    drift = SchemaDrift()
+    call = record({"id": "CAL1", "tags": tags}, "calls", drift, ZoneInfo("UTC"))
+    assert (call["id"], call["tags"]) == ("CAL1", names)
+    assert drift.misfits == ({"tags": 1} if tags and names is None else {})
+
+
+def test_the_module_is_the_command(monkeypatch, capsys):
+    """For machines where scripts are not on the PATH."""
+    monkeypatch.setattr("sys.argv", ["tap_callrail", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("tap_callrail", run_name="__main__")
+    assert capsys.readouterr().out.startswith("tap-callrail")
 
 
 def test_only_the_fields_that_are_selected_are_asked_for(tap, sandbox):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,14 @@ def test_never_more_than_the_receiver_allows_in_a_second(target, sandbox):
     target.run(messages(*(call(n) for n in range(1, 6))), requests_per_second=2)
     at = [entry["at_monotonic"] for entry in sandbox.journal("webhook")]
     assert all(later - first >= 1 for first, later in zip(at, at[2:], strict=False))
+
+
+def test_the_module_is_the_command(monkeypatch, capsys):
+    """For machines where scripts are not on the PATH."""
+    monkeypatch.setattr("sys.argv", ["target_webhook", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("target_webhook", run_name="__main__")
+    assert capsys.readouterr().out.startswith("target-webhook")
 
 
 def test_the_readme_has_the_table_of_fields():
