@@ -389,6 +389,7 @@ def test_what_fails_around_a_run_is_one_sentence_and_its_exit_code(bench, comman
     assert (b'"done":5' in done.stdout) == (code == 0)
 
 
+@pytest.mark.usefixtures("uncovered")  # it writes a file
 @pytest.mark.parametrize(
     ("command", "says"),
     [
