@@ -35,6 +35,10 @@ from call_sandbox.testing import (
 
 # Users' output is buffered; the tests of buffers ask for both.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# Programs hear Ctrl-C and a hangup, also where the tests run in the background of a script.
+for _ignored in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_ignored) is signal.SIG_IGN:
+        signal.signal(_ignored, signal.SIG_DFL)
 # What plugins import only once they need it, and what measures them.
 LATE = (
     "singer_calls",
