@@ -15,6 +15,7 @@ from checkout import ask
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_YOUNG_SECONDS = 70 * 60.0  # an hour, and what the runs took
 FETCHED_SECONDS = 20.0  # until which Invoca has fetched what it was told to
 
 
@@ -63,9 +64,9 @@ def _inbound(call: Mapping[str, Any]) -> bool:
 
 
 def _young(call: Mapping[str, Any], now: float) -> bool:
-    """What ended an hour ago or less waits; ten minutes more, for what the runs took."""
+    """What ended an hour ago or less waits, as the mapping says."""
     ended = datetime.fromisoformat(call["call_end"] or call["call_start"])
-    return ended.replace(tzinfo=UTC).timestamp() > now - 4200
+    return ended.replace(tzinfo=UTC).timestamp() > now - _YOUNG_SECONDS
 
 
 def _recorded(call: Mapping[str, Any]) -> bool:
@@ -210,26 +211,20 @@ def compare(url: str, folder: Path) -> bool:
     rejected, held = set_aside(folder)
     right = True
     for destination in sorted({delivery.destination for delivery in DELIVERIES}):
-        expected = {
-            delivery.key(call)
+        due = {
+            delivery.key(call): not delivery.waits(call, now)
             for delivery in DELIVERIES
             if delivery.destination == destination
             for call in sources[delivery.source]
             if delivery.final(call)
         }
-        waiting = {
-            delivery.key(call)
-            for delivery in DELIVERIES
-            if delivery.destination == destination
-            for call in sources[delivery.source]
-            if delivery.waits(call, now)
-        }
         books = ask(f"{url}/_books?vendor={destination}")
-        lost = expected - waiting - books.keys() - rejected.keys() - held.keys()
+        missing = due.keys() - books.keys() - rejected.keys() - held.keys()
+        lost = {key for key in missing if due[key]}
         doubled = {key for key, times in books.items() if times != 1}
-        foreign = books.keys() - expected
+        foreign = books.keys() - due.keys()
         right = right and not (lost or doubled or foreign)
-        aside = expected & rejected.keys() - books.keys()
+        aside = due.keys() & rejected.keys() - books.keys()
         print(
             f"{destination}: {len(books)} calls, {len(aside)} rejected, {len(lost)} lost,"
             f" {len(doubled)} doubled, {len(foreign)} that should not be there"

@@ -217,9 +217,6 @@ def _become(
     streams: list[int],
 ) -> Callable[[], Any]:
     """Make this process one that was started so; returns the program."""
-    for ignored in (signal.SIGINT, signal.SIGHUP):  # by whoever started the tests in background
-        if signal.getsignal(ignored) is signal.SIG_IGN:
-            signal.signal(ignored, signal.SIG_DFL)
     command, cwd, env = asked
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
