@@ -6,11 +6,14 @@ import fcntl
 import itertools
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
-from singer_calls.deliver import sql_migration
+from call_sandbox.testing import wait_until
+from singer_calls.deliver import sql_database, sql_migration
 from singer_calls.deliver.entries import ACCEPTED, DUPLICATE, REJECTED, SENDING, UNKNOWN, WAITING
 from singer_calls.deliver.identity import Account, Identity
 from singer_calls.deliver.ledger import Adopt, Asked, Claim, LedgerError, Lookup, RunFacts
@@ -350,3 +353,37 @@ def test_of_two_first_starts_one_migrates(first):
     command = [sys.executable, "-c", program, first.url]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [run.communicate(timeout=60)[0].strip() for run in runs] == ["500"] * 3
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_a_start_that_waited_for_the_migration_finds_the_new_tables(first, monkeypatch):
+    """It waits before the first of the old ones: their names are gone when its turn comes."""
+    first.add("7")
+    migrate, move, engine = (
+        sql_migration.migrate,
+        sql_migration._move_calls,
+        sa.create_engine(first.url),
+    )
+    both = threading.Barrier(2, timeout=20)
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_locks JOIN pg_class ON relation = pg_class.oid "
+        "WHERE NOT granted AND relname LIKE 'call_ledger%'"
+    )
+
+    def together(*told):
+        both.wait()
+        migrate(*told)
+
+    def slowly(connection):
+        with engine.connect() as other:
+            wait_until(lambda: other.execute(waiting).scalar_one(), "another waits", 20)
+        move(connection)
+
+    monkeypatch.setattr(sql_database, "migrate", together)
+    monkeypatch.setattr(sql_migration, "_move_calls", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        opened = list(threads.map(SqlLedger, [first.url] * 2, [FACTS] * 2))
+    assert [ledger.summary("impact").calls for ledger in opened] == [1, 1]
+    for ledger in opened:
+        ledger.close()
+    engine.dispose()

@@ -65,11 +65,10 @@ def migrate(engine: Engine, url: str) -> None:
     """
     with engine.begin() as connection:
         limit_waits(connection)
-        if engine.dialect.name == "postgresql":
-            tables = "call_ledger_version, call_ledger, call_ledger_runs"
-            connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+        _lock(connection, VERSION.name)
         if connection.execute(sa.select(VERSION.c.version)).scalar() != 1:
-            return  # another run has done it meanwhile
+            return  # another run has done it meanwhile: the others have other names now
+        _lock(connection, "call_ledger, call_ledger_runs")
         _refuse_living(connection, url)
         if engine.dialect.name == "sqlite":
             _copy(Path(str(engine.url.database)))
@@ -79,6 +78,12 @@ def migrate(engine: Engine, url: str) -> None:
         _move_runs(connection)
         _move_accounts(connection)
         _move_calls(connection)
+
+
+def _lock(connection: Connection, tables: str) -> None:
+    """Wait for whoever uses these tables; SQLite has locked all of them at the beginning."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
 
 
 def _refuse_living(connection: Connection, url: str) -> None:
