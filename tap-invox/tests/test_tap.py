@@ -71,7 +71,8 @@ def test_windows_give_the_same_calls_whatever_is_unknown(invox_at, switches):
     now, switches = int(time.time()) - 3600, {"invox": switches}
     with Sandbox(calls=CALLS, seed=3, days=DAYS, now=now, switches=switches) as sandbox:
         invox = invox_at(sandbox)
-        run = invox.run(start_date=text(now - DAYS * 86400), window_days=9, windows_in_flight=3)
+        start_date = text(now - (DAYS + 1) * 86400)
+        run = invox.run(start_date=start_date, window_days=9, windows_in_flight=3)
         sandbox.switches("invox", row_cap=0)
         assert run.code == 0, run.err
         assert len(run.ids) == CALLS
