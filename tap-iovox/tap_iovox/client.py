@@ -9,14 +9,15 @@ Pages are counted over a list that moves: a call is listed when it has ended, at
 start. So a page is asked for by its first moment instead: ``order=call_start_ASC``, and
 ``start_date`` moves on to the last call of the page before. What was listed or taken away
 meanwhile shifts nothing, and all calls of a second are asked for again together, whatever their
-order. ``page`` counts only where a second, or the hour that comes twice, fills a whole page.
-Calls in another order would be passed over: then the window is read anew, by page numbers alone.
+order. ``page`` counts only where a second, or the hour that comes twice, fills a whole page, and
+until two moments have shown the order. Calls in another order would be passed over: then the
+window is read anew, by page numbers alone.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from singer_calls.errors import PluginError
 from singer_calls.extract import Client, ResponseTooLargeError
 from singer_calls.values.clock import asked_from, asked_to, from_utc_text
 from tap_iovox import filters
+from tap_iovox.pages import PageSize, Place
 from tap_iovox.records import Reader
 from tap_iovox.refusals import sentence
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from singer_calls.extract import Record, SchemaDrift, Spill, Window
     from singer_calls.http import BlockingRateLimiter
+    from tap_iovox.pages import Page
 
 VENDOR = "iovox"
 PATH = "/rest/v1/calls/insights"
@@ -40,47 +43,18 @@ PATH = "/rest/v1/calls/insights"
 SINCE_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 _HEAVY = {"transcription_text", "transcription_phrases"}
-_SURE = 50  # pages answered before a size that was too much is tried again
 _UNORDERED = (
     f"{VENDOR} does not list calls in the order that it is asked for (order=call_start_ASC)"
 )
-_FEW = 100  # calls: a service that gives no more at once would be known for it
-
-
-class PageSize:
-    """How many calls are asked for at once; all windows of a run share it.
-
-    Halved down to one when iovox can't answer so many, and grown by a quarter with each page that
-    it answers, up to what was too much; that is tried again once many pages went well. A race
-    between threads costs at most a page of another size.
-
-    Args:
-        most: The setting ``page_size``.
-        first: To begin with.
-    """
-
-    def __init__(self, most: int, first: int) -> None:
-        self._most = self._limit = most
-        self._answered = 0
-        self.size = max(1, first)
-        self.longest = _FEW
-        """The longest page that was known to be no cut one."""
-
-    def grow(self) -> None:
-        """A page was answered."""
-        self._answered += 1
-        if self._answered % _SURE == 0:
-            self._limit = min(self._most, self._limit * 2)
-        self.size = min(self._limit, self.size + max(1, self.size // 4))
-
-    def shrink(self, size: int) -> bool:
-        """A page of this size was too much; False if another window has found that already."""
-        if size > self.size:
-            return False
-        self._answered = 0
-        self._limit = max(1, min(self._limit, size - 1))
-        self.size = max(1, size // 2)
-        return True
+_UNPAGED = (
+    f"{VENDOR} answers with the same calls whatever page is asked for: those behind them can't be "
+    "read. Set page_size above the number of calls of a second."
+)
+_UNSTABLE = (
+    f"{VENDOR} lists calls in another order from page to page: some would be passed over. Set "
+    "window_days so low, and page_size so high, that all calls of a window are one page."
+)
+_FEWEST = 3  # calls of a page: with one fewer, its second page tells it from a last page, repeated
 
 
 class Iovox:
@@ -132,60 +106,104 @@ class Iovox:
         return self._client.limiter
 
     def oldest(self) -> datetime | None:
-        """The moment of the first call of all, None without any."""
+        """The moment of the first call of all, None without any.
+
+        Raises:
+            PluginError: It is not found, since calls come in another order.
+        """
         start = asked_from(SINCE_EVER, self._zone)
         moments = [at for call in self._page(start, None, 1, 2) if (at := call["call_start"])]
-        if moments[1:] and self._is_passed(moments[1], moments[0]):
+        if not moments:
+            return None
+        if self._are_passed(moments[1:], moments[0]) or self._has_earlier(start, moments[0]):
             raise PluginError(
                 f"{_UNORDERED}, so the first one of all is not found: set start_date."
             )
-        return from_utc_text(min(moments)) if moments else None
+        return from_utc_text(min(moments))
 
     def between(self, window: Window) -> Iterator[Record]:
         """The calls of a window, some of them twice, and perhaps some around it.
 
         Unknown is whether ``end_date`` is inclusive: it makes no difference, since the caller
         drops what is in excess.
+
+        Raises:
+            PluginError: There are calls behind the first pages that can't be read.
         """
-        first = start = asked_from(window.start or SINCE_EVER, self._zone)
-        end, page, size, before = asked_to(window.end, self._zone), 1, 0, set[str]()
+        first = asked_from(window.start or SINCE_EVER, self._zone)
+        end, place = asked_to(window.end, self._zone), Place(first, first)
         numbered = self._numbered  # for the whole window: another one may find out meanwhile
         while True:
-            if page == 1:  # numbered pages are all of one size
-                size = self._pages.size
+            if place.number == 1:
+                place.again(self._pages.size)
             try:
-                calls = self._page(start, end, page, size)
+                calls = self._page(place.start, end, place.number, place.size)
             except ResponseTooLargeError as error:
-                self._ask_for_fewer(size, error.reason)
-                page = 1
+                self._ask_for_fewer(place.size, error.reason)
+                place.number = 1
                 continue
             self._pages.grow()
-            ids, latest, whole, ordered = set[str](), "", len(calls) >= size, True
+            whole, page = len(calls) >= place.size, place.page()
             for call in calls:
-                ids.add(call["id"])
-                at = call["call_start"] or latest
-                ordered = ordered and (at >= latest or not self._is_passed(at, latest))
-                latest = max(latest, at)
+                page.add(call["id"], call["call_start"], self._is_passed)
                 yield call
-            if whole and not ordered and not numbered:
-                numbered = self._number_pages()
-                start, page, before = first, 1, set()
-                continue
-            new = not ids <= before
-            if whole or not new:
-                self._pages.longest = max(self._pages.longest, len(ids if whole else before))
-            # Unknown is what a page past the end holds: perhaps the last page again.
-            if page > 1 and ids == before:
+            if not numbered and (whole or place.moved) and not self._follows(page, place):
+                numbered, place = self._number_pages(), Place(first, first)
+            elif self._is_last(page, place, end, whole=whole):
                 return
-            if not whole and (not new or len(ids) < self._pages.longest):
-                return
-            start, page = self._following(start, page, "" if numbered else latest)
-            before = ids
+            else:
+                self._go_on(page, place, numbered=numbered)
 
-    def _following(self, start: datetime, page: int, latest: str) -> tuple[datetime, int]:
-        """Where the next page begins: at the latest call of this one, or else by its number."""
-        following = asked_from(from_utc_text(latest), self._zone) if latest else start
-        return (following, 1) if following > start else (start, page + 1)
+    def _is_last(self, page: Page, place: Place, end: datetime, *, whole: bool) -> bool:
+        """Whether nothing comes after this page.
+
+        Raises:
+            PluginError: It does not belong to the page before.
+        """
+        ids, known = {*page.ids}, {*place.before.ids}
+        new = not ids <= known
+        if whole or not new:
+            self._pages.longest = max(self._pages.longest, len(ids if whole else known))
+        # Unknown is what a page past the end holds: perhaps the last page again, whenever it is
+        # asked for. A call that was listed meanwhile may shift one page onto another.
+        if place.number > 1 and page.repeats(place.before):
+            if place.repeated and place.seen == ids and not self._is_paged(place, end):
+                raise PluginError(_UNPAGED)
+            return place.repeated
+        if not page.is_shifted(place.before, place.seen):
+            raise PluginError(_UNSTABLE)
+        return not whole and (not new or len(ids) < self._pages.longest)
+
+    def _go_on(self, page: Page, place: Place, *, numbered: bool) -> None:
+        """To the latest call of this page, or else to the next number."""
+        repeated = place.number > 1 and page.repeats(place.before)
+        place.take(page)
+        place.repeated = repeated
+        following = place.start
+        # Two moments show the order: the newest calls of another order may all be of one.
+        if not numbered and page.latest > place.earliest:
+            following = asked_from(from_utc_text(page.latest), self._zone)
+        place.number = 1 if following > place.start else place.number + 1
+        place.start = max(following, place.start)
+
+    def _follows(self, page: Page, place: Place) -> bool:
+        """Whether a page is in order, and nothing was passed over before it."""
+        # From a call on, it begins with that call, unless that was taken off the list meanwhile.
+        last = place.before.latest if place.moved and place.number == 1 else ""
+        gap = bool(last) and page.soonest > last and self._is_passed(last, page.soonest)
+        return page.ordered and not (gap and self._has_earlier(place.start, page.soonest))
+
+    def _has_earlier(self, start: datetime, moment: str) -> bool:
+        """Whether there are calls since the start that are earlier than this one."""
+        end = asked_from(from_utc_text(moment), self._zone) - timedelta(seconds=1)
+        found = [at for call in self._page(start, end, 1, 1) if (at := call["call_start"])]
+        return self._are_passed(found, moment)
+
+    def _is_paged(self, place: Place, end: datetime) -> bool:
+        """Whether two equal pages are the last one, repeated, and not all that can be read."""
+        if place.size < _FEWEST:
+            return len(self._page(place.start, end, 1, _FEWEST)) <= place.size
+        return len(self._page(place.start, end, 2, place.size - 1)) <= 1
 
     def _ask_for_fewer(self, size: int, reason: str) -> None:
         if self._pages.shrink(size):
@@ -199,6 +217,9 @@ class Iovox:
             self._log.warning("%s: reading by page numbers", _UNORDERED)
         self._numbered = True
         return True
+
+    def _are_passed(self, moments: Iterable[str], latest: str) -> bool:
+        return any(self._is_passed(at, latest) for at in moments)
 
     def _is_passed(self, at: str, latest: str) -> bool:
         """Whether a page that begins at the latest call would not have this one."""

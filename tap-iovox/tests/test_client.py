@@ -166,6 +166,42 @@ def test_pages_in_another_order_are_read_by_their_numbers(bench, caplog):
         bench.run(FEW, start_date=None)
 
 
+@pytest.mark.parametrize(("page_size", "ties"), [(1, 0), (2, 0), (20, 40), (50, 60)])
+def test_pages_that_show_no_order_move_on_by_their_numbers(bench_of, page_size, ties):
+    """All calls of a page are of one second, the newest: there may be others before it."""
+    with bench_of(calls=130, seed=3) as bench:
+        bench.sandbox.switches("iovox", order="newest first", ties=ties)
+        expected = listed(bench)
+        assert Counter(bench.run(FEW, page_size=page_size).ids) == Counter(expected)
+        with pytest.raises(PluginError, match="first one of all is not found: set start_date"):
+            bench.run(FEW, start_date=None, page_size=page_size)
+
+
+@pytest.mark.parametrize("page_size", [3, 10, 25])
+def test_an_order_that_changes_ends_the_run(bench_of, page_size):
+    """Calls between two pages would be passed over, in whichever way they are asked for."""
+    with bench_of(calls=60, seed=3) as bench:
+        bench.sandbox.switches("iovox", order="in turns")
+        with pytest.raises(PluginError, match="in another order from page to page"):
+            bench.run(FEW, page_size=page_size)
+        assert Counter(bench.run(FEW, page_size=100).ids) == Counter(listed(bench))
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 19, 20, 29])
+@pytest.mark.parametrize("order", ["obeyed", "newest first"])
+def test_pages_that_are_all_the_first_end_the_run(bench_of, page_size, order):
+    """30 calls of one second, and as many of the next: those behind the first page can't be read.
+
+    A last page that is repeated looks the same, and ends the window.
+    """
+    with bench_of(calls=60, seed=3) as bench:
+        bench.sandbox.switches("iovox", ties=30, page="ignored", order=order)
+        with pytest.raises(PluginError, match="the same calls whatever page is asked for"):
+            bench.run(FEW, page_size=page_size)
+        bench.sandbox.switches("iovox", page="obeyed", past_end="last")
+        assert Counter(bench.run(FEW, page_size=page_size).ids) == Counter(listed(bench))
+
+
 @pytest.mark.parametrize(
     ("zone", "day", "times"),
     [
@@ -236,12 +272,12 @@ def test_the_smallest_page_is_tried_again_and_then_ends_the_run(bench):
 def test_a_numbered_page_that_is_too_much_is_read_again_from_its_first(bench):
     """In halves, down to the smallest page; then the run ends."""
     bench.sandbox.switches("iovox", ties=400)
-    bench.sandbox.faults("iovox", {"fault": "504 retry-after 0", "after": 3})
+    bench.sandbox.faults("iovox", {"fault": "504 retry-after 0", "after": 2})
     with pytest.raises(PluginError, match="iovox answered HTTP 504, 2 times in a row"):
         bench.run(FEW, page_size=200, backoff_max_tries=2)
     turns = [(int(query["page"]), int(query["limit"])) for query in bench.asked()]
     smaller = [(1, size) for size in (100, 50, 25, 12, 6, 3, 1, 1)]
-    assert turns == [(1, 200), (1, 200), (2, 200), (3, 200), *smaller]
+    assert turns == [(1, 200), (2, 200), (3, 200), *smaller]
 
 
 def test_pages_with_transcriptions_begin_small(bench):
@@ -254,12 +290,14 @@ def test_pages_with_transcriptions_begin_small(bench):
 
 
 def test_without_a_start_date_reading_begins_with_the_first_call(bench):
-    """The vendor's own default is the current month; one small request finds the oldest call."""
+    """The vendor's own default is the current month; two small requests find the oldest call."""
     output = bench.run(FEW, start_date=None, window_days=7)
-    first, second, *_ = bench.asked()
+    first, second, third, *_ = bench.asked()
     assert (first["limit"], first["start_date"]) == ("2", "2000-01-01 00:00:00")
     assert "end_date" not in first
-    assert second["start_date"] > "2025-09"
+    assert second["limit"] == "1"
+    assert second["end_date"] < third["start_date"]
+    assert third["start_date"] > "2025-09"
     assert Counter(output.ids) == Counter(listed(bench))
 
 

@@ -85,7 +85,8 @@ class Iovox(Vendor):
         "tick": Switch("seconds that pass with each request", 0),
         "row_cap": Switch("a limit above this: 504; 0 is no cap", 0),
         "most": Switch("no page has more calls than this, and nothing says so; 0 is no cap", 0),
-        "order": Switch("whether it is obeyed", "obeyed", ("obeyed", "newest first")),
+        "order": Switch("is it obeyed", "obeyed", ("obeyed", "newest first", "in turns")),
+        "page": Switch("is it obeyed", "obeyed", ("obeyed", "ignored")),
     }
 
     def reset(self) -> None:
@@ -152,10 +153,11 @@ class Iovox(Vendor):
         else:
             by = FIELDS[asked.by][1]
             rows = iter(sorted(self._passing(found, asked), key=lambda row: str(row.get(by, ""))))
-        if asked.direction == "DESC" or self.switch["order"] == "newest first":
+        newest_first = {"newest first": True, "in turns": self.served % 2 == 0}
+        if newest_first.get(self.switch["order"], asked.direction == "DESC"):
             rows = iter(list(rows)[::-1])
         limit = min(asked.limit, self.switch["most"] or asked.limit)
-        first = (asked.page - 1) * limit
+        first = 0 if self.switch["page"] == "ignored" else (asked.page - 1) * limit
         if self.switch["past_end"] == "last":
             every = list(rows)
             first = min(first, max(0, (len(every) - 1) // limit * limit))
