@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 
@@ -136,7 +137,33 @@ def test_the_declared_charset_is_obeyed_and_what_it_can_not_say_is_counted(chars
     assert sum(lost) == letters
 
 
-@pytest.mark.parametrize("charset", ["base64", "rot13", "zlib", "", "\0"])
-def test_a_charset_that_is_none_counts_as_not_declared(charset):
-    """JSON is UTF-8."""
-    assert list(iterate_array(decoded(['["ă"]'.encode()], charset))) == ["ă"]
+@pytest.mark.parametrize(
+    "charset",
+    [
+        *("base64", "rot13", "zlib", "", "\0", "idna", "punycode", "utf-7", "unicode_escape"),
+        *("utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "cp037", "us-ascii"),
+    ],
+)
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_a_charset_that_is_none_or_not_that_of_the_body_counts_as_not_declared(charset, mark):
+    """JSON is UTF-8, with or without a byte order mark."""
+    body = mark + '[{"ă": "+40 \\u0103"}]'.encode()
+    assert list(iterate_array(decoded([body], charset))) == [{"ă": "+40 ă"}]
+
+
+@pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-32"])
+@pytest.mark.parametrize("declared", [None, "utf-8", "utf-16", "iso-8859-1"])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_wide_letters_are_told_by_the_first_bytes(charset, declared, size):
+    """With or without a byte order mark, whatever is declared."""
+    body = '[{"ă": 1}]'.encode(charset)
+    pieces = [body[n : n + size] for n in range(0, len(body), size)]
+    assert list(iterate_array(decoded(pieces, declared))) == [{"ă": 1}]
+
+
+@pytest.mark.parametrize("body", ['{"a":1,"a":null}', '{"a":null,"a":1}', '{"a":2,"a":1}'])
+@pytest.mark.parametrize("digits", [1, 5000])
+def test_of_a_key_that_comes_twice_no_value_is_lost(body, digits):
+    """The last one that is not null counts, also beside a number that Python does not read."""
+    (found,) = iterated([f'[{body[:-1]},"b":{"1" * digits}}}]'.encode()])
+    assert found["a"] == 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from singer_calls.extract import Body, Client, RetriableError, SchemaDrift, usable
+from singer_calls.values.boolean import boolean
 from tap_invoca_calls.records import KEY, VENDOR, decode, record
 from tap_invoca_calls.watch import Poll
 
@@ -105,7 +106,8 @@ class Invoca:
         drift = SchemaDrift()
         try:
             answer = decode("".join(body.text(drift.count_lost)))
-            found = answer.get("current_calls", answer.get("calls_in_progress"))
+            found = answer.get("current_calls")
+            found = answer.get("calls_in_progress") if found is None else found
         except (ValueError, AttributeError, RecursionError):
             found = None
         if not isinstance(found, list):
@@ -115,7 +117,7 @@ class Invoca:
         partial = (
             drift.unusable
             or body.status == HTTPStatus.ACCEPTED
-            or answer.get("partial_data")
+            or _is_said(answer.get("partial_data"))
             or answer.get("errors")
         )
         self._drift.add(drift)
@@ -128,3 +130,11 @@ class Invoca:
         if not self._demographics:
             del call["demographics_data"]
         return call
+
+
+def _is_said(value: object) -> bool:
+    """A boolean in whatever form; what is none is taken for true, as anything but nothing is."""
+    try:
+        return value is not None and boolean(value)
+    except ValueError:
+        return bool(value)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from singer_calls.extract import Record, SchemaDrift, conform, text
+from singer_calls.extract import Record, SchemaDrift, conform, last_value, text
 from singer_calls.values import phone as phones
 from singer_calls.values.boolean import boolean
 from singer_calls.values.clock import utc_text
@@ -30,20 +30,15 @@ _DIALLED_AFTER = set("#*x,;")
 def decode(body: str) -> Any:  # noqa: ANN401
     """JSON, in which a key may occur twice and numbers stay as they were written.
 
-    The vendor's examples hold ``external_unique_id`` twice in one call: null, then a value. The
-    last value that is not null wins, so that neither order loses it.
+    The vendor's examples hold ``external_unique_id`` twice in one call: null, then a value.
 
     Raises:
         ValueError: The body is not JSON.
     """
-
-    def last_value(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            found |= {key: value for key, value in pairs if value is not None}
-        return found
-
-    return json.loads(body, object_pairs_hook=last_value, parse_int=str, parse_float=str)
+    # strict=False: a raw line break inside a text is wrong JSON and harmless.
+    return json.loads(
+        body, strict=False, object_pairs_hook=last_value, parse_int=str, parse_float=str
+    )
 
 
 def names(value: object) -> str | None:

@@ -168,6 +168,12 @@ def test_of_a_key_that_occurs_twice_the_last_value_wins_and_null_never_does(valu
     assert record(call, SchemaDrift())["external_unique_id"] == "E-1"
 
 
+def test_a_raw_line_break_in_a_text_is_kept():
+    """Wrong JSON, and harmless: else a note of one caller would hold up every poll."""
+    call = decode('{"transaction_id": "A1", "advertiser_name": "A\nB\tC"}')
+    assert record(call, SchemaDrift())["advertiser_name"] == "A\nB\tC"
+
+
 @pytest.mark.parametrize("spelling", ["keypresses", "key presses"])
 @pytest.mark.parametrize("value", ["1,2", ["1", "2"]])
 def test_keypresses_has_one_name_and_one_form(spelling, value):

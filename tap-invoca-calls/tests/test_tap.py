@@ -48,6 +48,7 @@ def test_a_snapshot_has_every_call_on_the_line_once(run, sandbox, settings):
         {"missing": "absent"},
         {"numbers": "digits"},
         {"numbers": "dashed", "envelope": "calls_in_progress"},
+        {"envelope": "both, one of them null"},
         {"profiles": "all"},
     ],
     ids=str,
@@ -274,6 +275,23 @@ def test_an_answer_that_says_it_is_partial_ends_nothing(run, sandbox, settings, 
     whole, _, _ = run(watching, "--state", state)
     ended = {row["transaction_id"] for row in records(whole) if row["ended_while_stopped"]}
     assert ended >= {row["transaction_id"] for row in records(first)}
+
+
+@pytest.mark.parametrize("told", ["null", "false", "number", "text"])
+def test_an_answer_that_says_it_is_whole_ends_the_calls_that_it_lacks(
+    run, sandbox, settings, tmp_path, told
+):
+    """Whatever its form of false is: taken for partial, no call would ever end."""
+    watching = settings | {"watch_seconds": 1, "poll_seconds": 2}
+    sandbox.switches("invoca-live", whole_told=told)
+    first, _, _ = run(watching)
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(states(first)[-1]))
+    sandbox.advance(7200)
+    second, code, log = run(watching, "--state", state)
+    assert (code, "all of its regions" in log) == (0, False)
+    ended = {row["transaction_id"] for row in records(second) if row["ended_while_stopped"]}
+    assert ended == {row["transaction_id"] for row in records(first)}
 
 
 @pytest.mark.usefixtures("covered")

@@ -70,6 +70,15 @@ WRITTEN: Mapping[str, Callable[[str], str]] = {
     "dashed": lambda number: f"{number[1:-7]}-{number[-7:-4]}-{number[-4:]}",
 }
 
+# partial_data beside a list that is whole.
+WHOLE: Mapping[str, Mapping[str, Any]] = {
+    "absent": {},
+    "null": {"partial_data": None, "errors": None},
+    "false": {"partial_data": False, "errors": []},
+    "number": {"partial_data": 0},
+    "text": {"partial_data": "false"},
+}
+
 
 class BadParameterError(ValueError):
     """A parameter that the strict sandbox refuses."""
@@ -91,10 +100,13 @@ class InvocaLive(Vendor):
         "missing": Switch("how no value is written", "null", ("null", "absent")),
         "numbers": Switch("form of phone numbers", "e164", tuple(WRITTEN)),
         "envelope": Switch(
-            "name of the list", "current_calls", ("current_calls", "calls_in_progress")
+            "name of the list",
+            "current_calls",
+            ("current_calls", "calls_in_progress", "both, one of them null"),
         ),
         "partial_every": Switch("each n-th answer lacks a region; 0 is none", 0),
         "partial_told": Switch("how such an answer says so", "both", ("both", "status", "flag")),
+        "whole_told": Switch("how a whole answer says so", "absent", tuple(WHOLE)),
     }
 
     def reset(self) -> None:
@@ -145,9 +157,12 @@ class InvocaLive(Vendor):
         self.answered += 1
         every = self.switch["partial_every"]
         partial = every > 0 and self.answered % every == 0
-        body: dict[str, Any] = {
-            self.switch["envelope"]: [self._written(row) for row in rows[:: 1 + partial]]
-        }
+        found = [self._written(row) for row in rows[:: 1 + partial]]
+        body: dict[str, Any] = {self.switch["envelope"]: found}
+        if self.switch["envelope"] == "both, one of them null":
+            body = {"current_calls": None, "calls_in_progress": found}
+        if not partial:
+            body |= WHOLE[self.switch["whole_told"]]
         if partial and self.switch["partial_told"] != "status":
             body = {"partial_data": True, "errors": [UNREACHABLE], **body}
         by_status = partial and self.switch["partial_told"] != "flag"

@@ -18,6 +18,7 @@ A tap is four small modules on these names:
     read_pages       the records of an answer in pages, each an object around its list; with
                      ``next_link``, ``cursor`` or ``page_number`` as the way to the next one, or
                      a ``Follow`` of your own.
+    last_value       for a JSON decoder of your own: of a key that comes twice, no value is lost.
     Spill            records kept in order in bounded memory.
     conform          a raw object as a record, by a table of fields; with ``text``, ``integer``,
                      ``values.duration.seconds``, ``values.boolean.boolean`` as its functions.
@@ -46,7 +47,7 @@ from singer_calls.extract.errors import (
     RetriableError,
     UnansweredError,
 )
-from singer_calls.extract.json_array import Record, Spill
+from singer_calls.extract.json_array import Record, Spill, last_value
 from singer_calls.extract.pages import Follow, cursor, next_link, page_number, read_pages
 from singer_calls.extract.prefetch import prefetch
 from singer_calls.extract.records import (
@@ -85,6 +86,7 @@ __all__ = [
     "cursor",
     "functions",
     "integer",
+    "last_value",
     "next_link",
     "page_number",
     "prefetch",

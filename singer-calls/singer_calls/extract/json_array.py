@@ -28,9 +28,23 @@ def whole_number(digits: str) -> int | float:
     return int(digits) if len(digits) < _MOST_DIGITS else math.inf
 
 
+def last_value(pairs: list[tuple[str, Any]]) -> Record:
+    """An object in which a key may occur twice: the last value that is not null wins.
+
+    Invoca's documents show one: a key with null, then with a value. So neither order loses it.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        found |= {key: value for key, value in pairs if value is not None}
+    return found
+
+
 # strict=False: a raw line break inside a text is wrong JSON and harmless.
-_DECODER = json.JSONDecoder(strict=False)
-_PATIENT = json.JSONDecoder(strict=False, parse_int=whole_number)
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=last_value)
+_PATIENT = json.JSONDecoder(strict=False, object_pairs_hook=last_value, parse_int=whole_number)
+decode_json = _PATIENT.decode
+_ASCII = '[{"+\\'  # of JSON and phone numbers: other bytes in charsets that are no ASCII
+_MARK = 4  # bytes that tell UTF-8, UTF-16 and UTF-32 apart
 _skip_space = json.decoder.WHITESPACE.match  # type: ignore[attr-defined]
 
 
@@ -41,26 +55,38 @@ def decoded(
 ) -> Iterator[str]:
     """The pieces of a body as text, in the charset that its sender declares.
 
-    Bytes that are none of it become U+FFFD: one broken letter must not hold up all calls.
+    UTF-16 and UTF-32 are told by their first bytes, and so is that a body is neither, whatever is
+    declared. Bytes that are none of the charset become U+FFFD: one broken letter must not hold up
+    all calls.
 
     Args:
         chunks: The body.
-        charset: As declared, None for JSON's own UTF-8; one that Python does not know counts as
-            not declared.
+        charset: As declared, None for JSON's own UTF-8; one that Python does not know, or that has
+            other bytes for ASCII, counts as not declared.
         lost: Told how many U+FFFD a piece holds, if any.
     """
-    try:
-        " ".encode(charset or "utf-8")  # refuses what is no encoding of text
-        name = codecs.lookup(charset or "utf-8").name
-    except (LookupError, ValueError):
-        name = "utf-8"
-    name = "utf-8-sig" if name == "utf-8" else name
+    arriving, head = iter(chunks), b""
+    while len(head) < _MARK and (more := next(arriving, None)) is not None:
+        head += more
+    shown = json.detect_encoding(head)
+    name = charset if charset and shown == "utf-8" and _holds_json(charset) else shown
     decode = codecs.getincrementaldecoder(name)(errors="replace").decode
-    for chunk in chain(chunks, (None,)):
+    for chunk in chain((head,), arriving, (None,)):
         text = decode(b"", final=True) if chunk is None else decode(chunk)
         if "\ufffd" in text:
             lost(text.count("\ufffd"))
         yield text
+
+
+def _holds_json(charset: str) -> bool:
+    """Whether a charset is known, and has JSON's own characters as ASCII has them, and more."""
+    try:
+        "".encode(charset)  # refuses what is no encoding of text
+        decoder = codecs.getincrementaldecoder(charset)(errors="replace")
+        same = decoder.decode(_ASCII.encode(), final=True) == _ASCII
+        return same and codecs.lookup(charset).name != "ascii"
+    except (LookupError, ValueError):
+        return False
 
 
 def iterate_array(arriving: Iterable[str]) -> Iterator[Any]:

@@ -16,7 +16,6 @@ and on with nothing on its pages, or the same: each would be read for ever.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from urllib.parse import urljoin, urlsplit
 
 from singer_calls.errors import PluginError
 from singer_calls.extract.errors import RetriableError
-from singer_calls.extract.json_array import whole_number
+from singer_calls.extract.json_array import decode_json
 from singer_calls.extract.records import SchemaDrift, usable
 from singer_calls.http.origin import origin_of
 from singer_calls.http.statuses import Meaning, meaning
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from singer_calls.extract.json_array import Record
 
 _IDLE_PAGES = 100  # in a row; a vendor that filters after it has cut its pages sends some
-
-# strict=False: a raw line break inside a text is wrong JSON and harmless.
-_decode = json.JSONDecoder(strict=False, parse_int=whole_number).decode
 
 _NO_LIST = "answered something that is not a list of calls"
 _NO_NEXT = "says that there is a next page, and not which"
@@ -221,7 +217,7 @@ def _goes_on(page: Mapping[str, Any], more: str | None, following: object) -> bo
 
 def _object(body: Body, drift: SchemaDrift) -> Mapping[str, Any]:
     try:
-        page = _decode("".join(body.text(drift.count_lost)))
+        page = decode_json("".join(body.text(drift.count_lost)))
     except (ValueError, RecursionError):
         page = None
     if not isinstance(page, dict):
