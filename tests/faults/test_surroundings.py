@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,11 +128,19 @@ def test_a_ledger_that_cannot_be_written_stops_sending_first(bench, until):
     assert bench.books == dict.fromkeys(bench.keys(CALLS), 1)
 
 
-def test_a_ledger_whose_file_is_gone_stops_sending(bench, until):
+@pytest.mark.parametrize("other", ["none", "a copy", "moved away and back as a copy"])
+def test_a_ledger_whose_file_is_gone_stops_sending(bench, until, other):
     """It could be written to as ever, and the next run would find none of it."""
     run = bench.start().feed(bench.calls(5))
     until(lambda: bench.in_ledger("accepted") == bench.keys(5), "five are delivered")
-    bench.ledger_file.unlink()
+    copy = shutil.copyfile(bench.ledger_file, bench.folder / "copy.db")
+    if other == "a copy":
+        copy.replace(bench.ledger_file)
+    elif other == "none":
+        bench.ledger_file.unlink()
+    else:
+        bench.ledger_file.rename(bench.folder / "away.db")
+        shutil.copyfile(copy, bench.ledger_file)
     run.feed(bench.calls(CALLS, first=5)).end_input()
     assert run.wait() == 1
     (sentence,) = run.sentences

@@ -13,6 +13,7 @@ from singer_calls.deliver.sql_migration import migrate
 from singer_calls.deliver.sql_rows import RacedError, statements_for
 from singer_calls.deliver.sql_store import (
     complete_tables,
+    file_of,
     format_of,
     limit_waits,
     make_tables,
@@ -58,6 +59,7 @@ class Database:
                     migrate(self.engine, url)
                 else:
                     complete_tables(self.engine)
+                self._file = file_of(self.engine)
             except BaseException:
                 self.close()
                 raise
@@ -76,9 +78,9 @@ class Database:
         """One transaction, durable when it is left.
 
         Raises:
-            LedgerError: The file of SQLite is gone.
+            LedgerError: The file of SQLite is gone, or another.
         """
-        refuse_removed(self.engine)
+        refuse_removed(self.engine, self._file)
         with self.engine.begin() as connection:
             limit_waits(connection)
             yield connection

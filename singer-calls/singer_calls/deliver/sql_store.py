@@ -203,16 +203,31 @@ def _is_mount(file: Path) -> bool:
     return os.path.ismount(file)
 
 
-def refuse_removed(engine: Engine) -> None:
+def file_of(engine: Engine) -> tuple[int, int] | None:
+    """Which file of SQLite this is, device and inode; None without one, as on a server."""
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        found = os.stat(str(engine.url.database))  # noqa: PTH116 - before each transaction
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def refuse_removed(engine: Engine, opened: tuple[int, int] | None) -> None:
     """Refuse to write to a file of SQLite that is gone: it goes on as ever, and nobody finds it.
 
+    Args:
+        engine: On the ledger.
+        opened: Which file it was at first.
+
     Raises:
-        LedgerError: It is gone.
+        LedgerError: It is gone, or another one has its name.
     """
-    if engine.dialect.name == "sqlite" and not os.path.exists(str(engine.url.database)):  # noqa: PTH110 - before each transaction
+    if file_of(engine) != opened:
         raise LedgerError(
-            "The file of the ledger (ledger_url) was removed while this run was under way: nothing "
-            "more is sent. Bring back the one that knows what was sent"
+            "The file of the ledger (ledger_url) was removed or replaced while this run was under "
+            "way: nothing more is sent. Bring back the one that knows what was sent"
         )
 
 
