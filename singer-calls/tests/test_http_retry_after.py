@@ -28,6 +28,7 @@ _NOW = 1_760_000_000.0  # Thu, 09 Oct 2025 08:53:20 GMT
         ({"Retry-After": "9" * 400}, None),
         ({"X-RateLimit-Reset": "30"}, 30.0),
         ({"X-RateLimit-Reset": str(int(_NOW) + 90)}, 90.0),
+        ({"X-RateLimit-Reset": f"{int(_NOW) + 90}000"}, 90.0),
         ({"X-RateLimit-Reset": "1487332519"}, 0.0),
         ({"Retry-After": "7", "X-RateLimit-Reset": "30"}, 7.0),
         ({"Retry-After": "soon", "X-RateLimit-Reset": "30"}, 30.0),

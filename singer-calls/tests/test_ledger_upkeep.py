@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 
 import pytest
 import sqlalchemy as sa
 from desk_bench import CALLER, FACTS, HERE, THERE, Kept, source
 
+from call_sandbox.testing import record
 from singer_calls.deliver.entries import ACCEPTED, CLOSED, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Identity
 from singer_calls.deliver.ledger import FORGOTTEN, Claim, Lookup, Note
@@ -132,6 +134,19 @@ def test_forget_erases_the_recordings_of_a_call_and_of_no_other(kept, tmp_path):
     assert "2 recordings removed" in kept.said
     assert sorted(path.name for path in folder.iterdir()) == ["117.mp3", "170.mp3"]
     assert kept.row("iovox:17").state == ACCEPTED
+
+
+def test_forget_finds_the_key_wherever_the_first_form_of_files_has_it(kept):
+    """In a list, in an object, as a number: the mapping that made the key is not known any more."""
+    kept.note("17", ACCEPTED)
+    kept.ledger.close()
+    kept.folder.mkdir(exist_ok=True)
+    old = kept.folder / "target-impact-calls-1.singer.jsonl"
+    places = [17, 17.0, "17", [{"id": 17.0}], {"calls": [["17"]]}, [[1, "x"], 17]]
+    lines = [json.dumps(record("calls", {"place": place})) for place in [*places, 1.7, [170], None]]
+    old.write_text("\n".join(lines))
+    kept("forget", "17")
+    assert old.read_text().splitlines() == lines[len(places) :]
 
 
 def test_forget_finds_what_the_first_form_of_files_holds_and_leaves_what_it_can_not_read(kept):

@@ -15,15 +15,16 @@ _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 # X-RateLimit-Reset is seconds in the text of a vendor's documents and the epoch 1487332519 in one
 # of their examples: nobody means a wait of thirty years.
 _EPOCH_SECONDS = 10**9
+_EPOCH_MILLISECONDS = 10**12
 
 
 def retry_after(headers: Mapping[str, str], now: float, *, limited: bool) -> float | None:
     """The wait that the answer asks for.
 
-    ``Retry-After`` (seconds or an HTTP date) comes first, then ``X-RateLimit-Reset`` (seconds or
-    the Unix epoch), if a limit was met: many vendors send it with every answer, and a 502 is no
-    reason to wait for the next hour's requests. A moment is counted from the answer's own
-    ``Date``, if it has one: the vendor's clock set both, and ours may differ.
+    ``Retry-After`` (seconds or an HTTP date) comes first, then ``X-RateLimit-Reset`` (seconds, or
+    the Unix epoch in seconds or milliseconds), if a limit was met: many vendors send it with every
+    answer, and a 502 is no reason to wait for the next hour's requests. A moment is counted from
+    the answer's own ``Date``, if it has one: the vendor's clock set both, and ours may differ.
 
     Args:
         headers: Of the answer, looked up without regard to case.
@@ -36,6 +37,8 @@ def retry_after(headers: Mapping[str, str], now: float, *, limited: bool) -> flo
     """
     asked = headers.get("Retry-After", "")
     reset = _seconds(headers.get("X-RateLimit-Reset", "")) if limited else None
+    if reset is not None and reset >= _EPOCH_MILLISECONDS:
+        reset /= 1000
     until, date = _date(asked), _date(headers.get("Date", ""))
     now = now if date is None else date
     waits = (
