@@ -134,7 +134,7 @@ def test_the_next_runs_do_what_was_chosen_on_the_page(bench, desk, browser, way)
             assert bench.run(bench.calls(5)).code == 0
         assert [entry["key"] for entry in bench.journal(sent)] == [released]
         person.until(lambda: "1 waits for you" in person.text("#sentence"))
-        assert left in person.text("#waits")
+        person.until(lambda: left in person.text("#waits"))
         assert "drop, by" in person.find(dropped)
 
 

@@ -31,7 +31,7 @@ def whole_number(digits: str) -> int | float:
 def last_value(pairs: list[tuple[str, Any]]) -> Record:
     """An object in which a key may occur twice: the last value that is not null wins.
 
-    Invoca's documents show one: a key with null, then with a value. So neither order loses it.
+    Documents of vendors show it: a key with null, then with a value. So neither order loses it.
     """
     found = dict(pairs)
     if len(found) < len(pairs):
