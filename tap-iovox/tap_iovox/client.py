@@ -115,7 +115,9 @@ class Iovox:
         moments = [at for call in self._page(start, None, 1, 2) if (at := call["call_start"])]
         if not moments:
             return None
-        if self._are_passed(moments[1:], moments[0]) or self._has_earlier(start, moments[0]):
+        first, last = moments[0], moments[-1]
+        # Two moments show the order; of one there may be earlier ones.
+        if self._is_passed(last, first) or (last == first and self._has_earlier(start, first)):
             raise PluginError(
                 f"{_UNORDERED}, so the first one of all is not found: set start_date."
             )

@@ -57,6 +57,7 @@ def test_a_missing_variable_is_named_and_nothing_is_sent(real, sandbox, variable
     assert sandbox.journal() == []
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_a_wrong_key_ends_in_a_sentence_without_the_key(real, sandbox):
     """At the vendor, and no call moves; an empty one the tap refuses itself."""
     done = real(TAP_INVOX_API_KEY="planted-key").meltano("--environment=prod", "run", JOB)
@@ -92,6 +93,7 @@ def test_a_number_without_a_partner_is_rejected_unless_one_is_named(real, sandbo
         assert "accepted" in mine.run("--environment=prod", *invoke)
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_a_dry_run_reads_the_source_and_sends_nothing(real, sandbox):
     """Environment dev: the real source, everything but the requests, no state, no ledger."""
     mine = real(TARGET_IMPACT_CALLS_MEDIA_ID="77")

@@ -101,6 +101,7 @@ def test_invox_calls_keep_their_types_and_are_there_once(warehouse, sandbox, row
     assert all(status != "Calling" and duration is not None for status, duration in final)
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_iovox_elements_are_tables_that_join_to_their_calls(warehouse, rows):
     """Every stream is a table with the schema's types; no element is without its call."""
     job = warehouse("iovox-to-postgres", select=True)
@@ -135,6 +136,7 @@ def test_iovox_elements_are_tables_that_join_to_their_calls(warehouse, rows):
     assert again == seen
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_late_insights_update_the_call_and_add_their_elements(warehouse, sandbox, rows):
     """A comment written later reaches the nested call and the table of comments."""
     job = warehouse("iovox-to-postgres", select=True)
@@ -148,6 +150,7 @@ def test_late_insights_update_the_call_and_add_their_elements(warehouse, sandbox
     assert nested == [(after,)]
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_live_calls_are_events_that_add_up(warehouse, rows):
     """Each sight of a call is a row of its own: the same calls, seen twice, are there twice."""
     job, look = warehouse("invoca-live-to-postgres"), {"watch_seconds": 0}
