@@ -23,7 +23,6 @@ from typing import NamedTuple
 import packages
 import pytest
 import sqlalchemy as sa
-from servers import start_postgres
 
 from call_sandbox.testing import (
     ForkServer,
@@ -171,6 +170,8 @@ def axe(program):
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory):
     """A running PostgreSQL server; its URL without a database."""
+    from servers import start_postgres  # noqa: PLC0415 - the suites of the SDK need no driver
+
     server = start_postgres(tmp_path_factory.mktemp("runtime"))
     yield sa.engine.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     server.cleanup()

@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from difflib import get_close_matches
+from functools import wraps
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -57,6 +58,8 @@ _STOPS = {
 
 # What the system says when a limit is met.
 LIMITS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 # What the SDK adds to --about and makes no sense here.
 _NOT_OURS = ("add_record_metadata", "load_method", "batch_size_rows", "batch_config")
@@ -257,7 +260,29 @@ class CallPlugin(PluginBase):
     @classmethod
     def run(cls, **arguments: Any) -> None:  # noqa: ANN401
         """Do what the command line asks for; a plugin with work of its own overrides this."""
-        super().invoke(**arguments)
+        try:
+            super().invoke(**arguments)
+        finally:
+            sys.stdout.flush()  # of a tap's calls that wait for others, see CallWriter
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        """The SDK's command line; what it prints before a run, or instead, may find no place."""
+        command = super().get_singer_command()
+        main = command.main
+
+        @wraps(main)
+        def in_words(*given: Any, **more: Any) -> Any:  # noqa: ANN401
+            try:
+                return main(*given, **more)
+            except OSError as error:
+                let_go(sys.stdout)
+                cls.logger.error("%s", unwritten(error))  # noqa: TRY400
+                sys.exit(1)
+
+        command.main = in_words  # type: ignore[method-assign]
+        return command
 
     @classmethod
     @override
@@ -308,6 +333,14 @@ class CallPlugin(PluginBase):
         return self.config.get("user_agent") or f"{self.name}/{self.plugin_version}"
 
 
+def unwritten(error: OSError) -> str:
+    """The sentence for what was to be written and found no place."""
+    return (
+        f"A file could not be written ({error.strerror}): make room where the output goes and in "
+        "the folder of temporary files (TMPDIR)."
+    )
+
+
 def _refuse_closed_output() -> None:
     if sys.stdout is None:
         raise PluginError("Standard output is closed: messages have nowhere to go.")
@@ -341,22 +374,29 @@ def _sentences(error: Exception) -> list[str]:
         said = f"The mapping in stream_maps is wrong: {error}".splitlines()[0]
         keys = " Name mapped ones in __key_properties__." if "key properties" in said else ""
         return [f"{said}{keys}"]
-    for cls, sentence in _SDK_SENTENCES.items():
-        if isinstance(error, cls):
-            return [sentence]
-    if (
-        isinstance(error, MemoryError)
-        or "can't start new thread" in str(error)
-        or getattr(error, "errno", None) in LIMITS
-    ):
-        return [
-            "The system refuses more memory, threads or files (ulimit): allow more and run again."
-        ]
+    told = _of_the_system(error) or next(
+        (sentence for cls, sentence in _SDK_SENTENCES.items() if isinstance(error, cls)), None
+    )
+    if told:
+        return [told]
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{PurePath(frame.filename).name}:{frame.lineno}"
     return [
         f"A fault in the program ({type(error).__name__} at {where}) stopped the run: report it."
     ]
+
+
+def _of_the_system(error: Exception) -> str | None:
+    """What the system refused, None where it is none of its errors."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, OSError) and number in _FULL:
+        let_go(sys.stdout)
+        return unwritten(error)
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error) or number in LIMITS:
+        return (
+            "The system refuses more memory, threads or files (ulimit): allow more and run again."
+        )
+    return None
 
 
 CAPABILITIES = [

@@ -423,6 +423,29 @@ def test_what_fails_around_the_desk_is_one_sentence(tmp_path, command, says):
     assert says in sentence
 
 
+@pytest.mark.usefixtures("uncovered")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *(f"{program} --help" for program in ("call-ledger", "tap-iovox", "target-invoca-calls")),
+        *(f"{program} --{what}" for program in ("tap-iovox", "target-invoca-calls")
+          for what in ("version", "about")),
+        "tap-iovox --discover",
+    ],
+)  # fmt: skip
+def test_what_a_program_says_of_itself_and_finds_no_place_is_one_sentence(asked):
+    """Exit code 1: a catalog that is cut must not pass for one."""
+    program, what = asked.split(" ")
+    done = subprocess.run(
+        ["sh", "-c", f"{Path(sys.executable).with_name(program)} {what} > /dev/full"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if "No space left" in line]
+    assert "Traceback" not in done.stderr
+    assert "report it" not in done.stderr
+
+
 def test_a_signal_is_heard_or_not_as_the_parent_meant_it(bench, until):
     """One that ``nohup`` had ignored stays so; one that a careless parent blocks ends the run."""
 

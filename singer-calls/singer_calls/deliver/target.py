@@ -311,6 +311,7 @@ class CallTarget(CallPlugin, Target):
         """
         if about:
             cls.print_about(about_format)
+            sys.stdout.flush()
             return
         config = config or _ConfigInput()
         target = cls(config=config.config, parse_env_config=config.parse_env)

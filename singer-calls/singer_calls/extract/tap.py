@@ -19,7 +19,7 @@ from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
 from singer_calls.extract.writer import CallWriter
 from singer_calls.output import let_go
-from singer_calls.plugin import CAPABILITIES, LIMITS, CallPlugin
+from singer_calls.plugin import CAPABILITIES, LIMITS, CallPlugin, unwritten
 from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
@@ -137,14 +137,11 @@ class CallTap(CallPlugin, Tap):
         """
         gc.freeze()  # what was imported stays: the collector need not look at it time and again
         try:
-            try:
-                super().run(
-                    state=_checked(state, "--state"),
-                    catalog=_checked(catalog, "--catalog"),
-                    **arguments,
-                )
-            finally:
-                sys.stdout.flush()  # of calls that wait for others, see CallWriter
+            super().run(
+                state=_checked(state, "--state"),
+                catalog=_checked(catalog, "--catalog"),
+                **arguments,
+            )
         except OSError as error:
             let_go(sys.stdout)
             if error.errno in LIMITS:
@@ -153,10 +150,16 @@ class CallTap(CallPlugin, Tap):
                 raise PluginError(
                     "The reader of this tap's output is gone: look for the target's own message."
                 ) from None
-            raise PluginError(
-                f"A file could not be written ({error.strerror}): make room where the output goes "
-                "and in the folder of temporary files (TMPDIR)."
-            ) from None
+            raise PluginError(unwritten(error)) from None
+
+    @classmethod
+    @override
+    def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
+        """``--discover``, whose catalog is written when this ends."""
+        try:
+            super().cb_discover(ctx, param, value)
+        finally:
+            sys.stdout.flush()
 
     @classmethod
     @override

@@ -75,4 +75,4 @@ for command in (status, list_, show, resolve, replay, prune, forget, copy, page)
 
 def main() -> None:
     """The console script."""
-    cli(prog_name="call-ledger")
+    in_sentences(cli)(prog_name="call-ledger")
