@@ -152,6 +152,18 @@ def test_what_a_person_decided_of_refused_signals_is_what_runs_do(bench, choice)
     counted(bench.run(bench.read(20, tags("quote"))), updated=1)
 
 
+def test_refused_signals_are_sent_again_by_a_run_and_by_no_replay(bench):
+    """So the desk promises none."""
+    many = bench.read(10, tags(*map(str, range(11))))
+    bench.run(bench.read(0, tags("sale")))
+    counted(bench.run(many), rejected=1)
+    said = bench.ledger("resolve", bench.key(0), "--send-again").output
+    assert "The next run that reads them sends them once." in said
+    assert "replay" not in said + bench.ledger("list").output
+    bench.sandbox.switches(SIGNALS, limit="100", names="created")
+    counted(bench.run(many), updated=1)
+
+
 def test_a_replayed_file_says_nothing_of_a_call_that_is_delivered(bench):
     """It is what was known when it was written; a call that it delivers is told with it."""
     bench.script([bench.key(0)], "403")

@@ -65,11 +65,9 @@ def resolve(
     count = desk.decide([(call.account, call.key) for call in calls], decision)
     click.echo(f"{many(count, 'call')}: {choice.value}", err=True)
     if count and choice is Choice.SEND_AGAIN:
-        click.echo(
-            "The next run that reads them sends them once; at once with: "
-            f"call-ledger{place.argument} replay --released | TARGET --config CONFIG",
-            err=True,
-        )
+        command = f"call-ledger{place.argument} replay --released | TARGET --config CONFIG"
+        sooner = f"; at once with: {command}" if any(call.replayable for call in calls) else "."
+        click.echo(f"The next run that reads them sends them once{sooner}", err=True)
 
 
 def _named(desk: Desk, keys: Sequence[str], filters: dict[str, Any]) -> list[Call]:

@@ -102,7 +102,7 @@ def _list_table(place: Where, calls: list[Call]) -> None:
         click.echo("Nothing waits for a person.")
         return
     table(["key", "state", "since", "attempt", "account", "reason", "decided"], rows)
-    if any(call.released for call in calls):
+    if any(call.released and call.replayable for call in calls):
         click.echo(
             "\nWhat is to be sent again goes out when a run reads it; at once with\n"
             f"  call-ledger{place.argument} replay --released | TARGET --config CONFIG"

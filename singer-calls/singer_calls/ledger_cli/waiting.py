@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from singer_calls.deliver.entries import HELD, REJECTED, SENDING, UNKNOWN
+from singer_calls.deliver.entries import HELD, ONCE, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Account
 from singer_calls.deliver.sql_tables import ADDED, CALLS, RUNS, STANDING
 from singer_calls.deliver.transitions import LEFT
@@ -30,6 +30,8 @@ class Call:
         state: ``held`` also for a call that an ended run was sending.
         run: Number of the run that wrote it.
         released: Whether the next run may send it once more.
+        replayable: Whether a replay sends it too: a call is sent as it was filed, and what is known
+            of a call only as its source knows it now.
     """
 
     account: Account
@@ -45,6 +47,7 @@ class Call:
     field: str | None
     reference: str | None
     file: str | None
+    replayable: bool
 
     @property
     def why(self) -> str:
@@ -155,4 +158,5 @@ def call_of(
         row.field,
         row.reference,
         row.file,
+        row.policy == ONCE,
     )
