@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,17 @@ def test_a_number_of_thousands_of_digits_costs_its_field(cut):
     body = '[{"a": 1}, {"a": -' + "9" * 5000 + ', "b": 2}, {"a": 3}]'
     found = list(iterate_array([body[:cut], body[cut:]]))
     assert found == [{"a": 1}, {"a": math.inf, "b": 2}, {"a": 3}]
+
+
+def test_so_does_one_of_as_many_digits_as_the_environment_forbids():
+    """PYTHONINTMAXSTRDIGITS may be as low as 640."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        found = list(iterate_array(['[{"a": ' + "9" * 1000 + '}, {"a": 3}]']))
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert found == [{"a": math.inf}, {"a": 3}]
 
 
 def test_elements_come_before_the_body_has_ended():

@@ -20,12 +20,15 @@ Record = dict[str, Any]
 
 _LARGEST_CHARS = 8 * 2**20  # of one element; more is no call, but a broken body
 
-_MOST_DIGITS = 4000  # Python refuses to read more
+_MOST_DIGITS = 4000  # Python refuses to read more, or fewer by PYTHONINTMAXSTRDIGITS
 
 
 def whole_number(digits: str) -> int | float:
     """A number without a point; one that Python refuses to read is infinite: no field's value."""
-    return int(digits) if len(digits) < _MOST_DIGITS else math.inf
+    try:
+        return int(digits) if len(digits) < _MOST_DIGITS else math.inf
+    except ValueError:
+        return math.inf
 
 
 def last_value(pairs: list[tuple[str, Any]]) -> Record:
