@@ -204,8 +204,8 @@ class Iovox:
     def _is_paged(self, place: Place, end: datetime) -> bool:
         """Whether two equal pages are the last one, repeated, and not all that can be read."""
         if place.size < _FEWEST:
-            return len(self._page(place.start, end, 1, _FEWEST)) <= place.size
-        return len(self._page(place.start, end, 2, place.size - 1)) <= 1
+            return len(self._page(place.start, end, 1, _FEWEST, divisible=False)) <= place.size
+        return len(self._page(place.start, end, 2, place.size - 1, divisible=False)) <= 1
 
     def _ask_for_fewer(self, size: int, reason: str) -> None:
         if self._pages.shrink(size):
@@ -228,7 +228,9 @@ class Iovox:
         local = from_utc_text(at).astimezone(self._zone).replace(tzinfo=None)
         return local < asked_from(from_utc_text(latest), self._zone)
 
-    def _page(self, start: datetime, end: datetime | None, page: int, size: int) -> Spill:
+    def _page(
+        self, start: datetime, end: datetime | None, page: int, size: int, *, divisible: bool = True
+    ) -> Spill:
         return self._client.array(
             self._url,
             {
@@ -241,7 +243,7 @@ class Iovox:
             convert=lambda drift: Reader(self._zone, drift),
             drift=self._drift,
             where=f"from {_asked(start)}, page {page} of {size} calls",
-            divisible=size > 1 and end is not None,
+            divisible=divisible and size > 1 and end is not None,
         )
 
 

@@ -269,6 +269,14 @@ def test_the_smallest_page_is_tried_again_and_then_ends_the_run(bench):
     assert limits == [400, 200, 100, 50, 25, 12, 6, 3, 1, 1]
 
 
+def test_what_tells_an_ignored_page_may_be_too_much_too(bench_of):
+    """Then the run ends as when iovox answers nothing."""
+    with bench_of(calls=9, seed=3) as bench:
+        bench.sandbox.switches("iovox", page="ignored", row_cap=1)
+        with pytest.raises(PluginError, match="iovox answered HTTP 504, 1 times in a row"):
+            bench.run(FEW, page_size=2, backoff_max_tries=1)
+
+
 def test_a_numbered_page_that_is_too_much_is_read_again_from_its_first(bench):
     """In halves, down to the smallest page; then the run ends."""
     bench.sandbox.switches("iovox", ties=400)
