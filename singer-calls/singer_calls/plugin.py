@@ -13,7 +13,7 @@ import traceback
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -59,7 +59,7 @@ _STOPS = {
 # What the system says when a limit is met.
 LIMITS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 # What the SDK adds to --about and makes no sense here.
 _NOT_OURS = ("add_record_metadata", "load_method", "batch_size_rows", "batch_config")
@@ -276,10 +276,8 @@ class CallPlugin(PluginBase):
         def in_words(*given: Any, **more: Any) -> Any:  # noqa: ANN401
             try:
                 return main(*given, **more)
-            except OSError as error:
-                let_go(sys.stdout)
-                cls.logger.error("%s", unwritten(error))  # noqa: TRY400
-                sys.exit(1)
+            except (OSError, PluginError) as error:
+                cls._end(error)
 
         command.main = in_words  # type: ignore[method-assign]
         return command
@@ -290,12 +288,16 @@ class CallPlugin(PluginBase):
         """Run from the command line; whatever goes wrong ends in one sentence and exit code 1."""
         atexit.register(_let_go_of_log)  # a log on a full disk makes no run a failed one
         try:
-            _refuse_closed_output()
+            refuse_closed_output()
             cls.run(**arguments)
         except Exception as error:  # noqa: BLE001 - a traceback helps no user, and may quote a call
-            for sentence in _sentences(error):
-                cls.logger.error("%s", sentence)  # noqa: TRY400
-            sys.exit(1)
+            cls._end(error)
+
+    @classmethod
+    def _end(cls, error: Exception) -> NoReturn:
+        for sentence in _sentences(error):
+            cls.logger.error("%s", sentence)
+        sys.exit(1)
 
     @override
     def _setup_signal_handlers(self) -> None:
@@ -333,6 +335,9 @@ class CallPlugin(PluginBase):
         return self.config.get("user_agent") or f"{self.name}/{self.plugin_version}"
 
 
+GONE = "The reader of this program's output is gone: look for its own message."
+
+
 def unwritten(error: OSError) -> str:
     """The sentence for what was to be written and found no place."""
     return (
@@ -341,7 +346,8 @@ def unwritten(error: OSError) -> str:
     )
 
 
-def _refuse_closed_output() -> None:
+def refuse_closed_output() -> None:
+    """Refuse to begin what has no standard output."""
     if sys.stdout is None:
         raise PluginError("Standard output is closed: messages have nowhere to go.")
 
@@ -389,6 +395,9 @@ def _sentences(error: Exception) -> list[str]:
 def _of_the_system(error: Exception) -> str | None:
     """What the system refused, None where it is none of its errors."""
     number = getattr(error, "errno", None)
+    if isinstance(error, BrokenPipeError):
+        let_go(sys.stdout)
+        return GONE
     if isinstance(error, OSError) and number in _FULL:
         let_go(sys.stdout)
         return unwritten(error)

@@ -72,10 +72,21 @@ def test_what_is_no_time_is_a_value_error(text):
         to_utc(text, ZoneInfo("UTC"))
 
 
-def test_the_ends_of_the_calendar_are_a_value_error():
-    """No OverflowError escapes."""
+@pytest.mark.parametrize("zone", ["Australia/Lord_Howe", "UTC", "America/New_York"])
+@pytest.mark.parametrize("at", ["", " 00:00:00", " 23:59:59", "T23:59:59-12:00", "T00:00:00+14:00"])
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-12-30", "9999-01-02", "9999-12-31"])
+def test_the_ends_of_the_calendar_are_a_value_error(day, at, zone):
+    """What vendors write for "never": no OverflowError escapes, now or when it is asked for."""
     with pytest.raises(ValueError, match="outside"):
-        to_utc("0001-01-01 00:00:00", ZoneInfo("Australia/Lord_Howe"))
+        to_utc(f"{day}{at}", ZoneInfo(zone))
+
+
+@pytest.mark.parametrize("zone", ["Australia/Lord_Howe", "UTC", "America/New_York"])
+@pytest.mark.parametrize("at", ["0002-01-02 00:00:00", "9998-12-30 23:59:59"])
+def test_what_is_read_can_be_asked_for(at, zone):
+    """From and to."""
+    moment = from_utc_text(to_utc(at, ZoneInfo(zone)))
+    assert asked_from(moment, ZoneInfo(zone)) <= asked_to(moment, ZoneInfo(zone))
 
 
 moments = st.datetimes(

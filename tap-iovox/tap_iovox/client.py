@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from singer_calls.errors import PluginError
 from singer_calls.extract import Client, ResponseTooLargeError
-from singer_calls.values.clock import asked_from, asked_to, from_utc_text
+from singer_calls.values.clock import asked_from, asked_to, comes_twice, from_utc_text
 from tap_iovox import filters
 from tap_iovox.pages import PageSize, Place
 from tap_iovox.records import Reader
@@ -117,7 +117,7 @@ class Iovox:
             return None
         first, last = moments[0], moments[-1]
         # Two moments show the order; of one there may be earlier ones.
-        if self._is_passed(last, first) or (last == first and self._has_earlier(start, first)):
+        if self._is_before(last, first) or (last == first and self._has_earlier(start, first)):
             raise PluginError(
                 f"{_UNORDERED}, so the first one of all is not found: set start_date."
             )
@@ -145,36 +145,38 @@ class Iovox:
                 place.number = 1
                 continue
             self._pages.grow()
-            whole, page = len(calls) >= place.size, place.page()
+            page = place.page(calls.received)
             for call in calls:
-                page.add(call["id"], call["call_start"], self._is_passed)
+                page.add(call["id"], call["call_start"], self._is_before)
                 yield call
-            if not numbered and (whole or place.moved) and not self._follows(page, place):
+            more = page.received >= min(place.size, self._pages.longest)
+            if not numbered and (more or place.moved) and not self._follows(page, place):
                 numbered, place = self._number_pages(), Place(first, first)
-            elif self._is_last(page, place, end, whole=whole):
+            elif self._is_last(page, place, end):
                 return
             else:
                 self._go_on(page, place, numbered=numbered)
 
-    def _is_last(self, page: Page, place: Place, end: datetime, *, whole: bool) -> bool:
+    def _is_last(self, page: Page, place: Place, end: datetime) -> bool:
         """Whether nothing comes after this page.
 
         Raises:
             PluginError: It does not belong to the page before.
         """
-        ids, known = {*page.ids}, {*place.before.ids}
-        new = not ids <= known
+        whole, ids = page.received >= place.size, {*page.ids}
+        new = not ids <= {*place.before.ids}
         if whole or not new:
-            self._pages.longest = max(self._pages.longest, len(ids if whole else known))
+            longest = page.received if whole else place.before.received
+            self._pages.longest = max(self._pages.longest, longest)
         # Unknown is what a page past the end holds: perhaps the last page again, whenever it is
         # asked for. A call that was listed meanwhile may shift one page onto another.
         if place.number > 1 and page.repeats(place.before):
-            if place.repeated and place.seen == ids and not self._is_paged(place, end):
+            if place.repeated and place.seen == ids and not self._is_paged(page, place, end):
                 raise PluginError(_UNPAGED)
             return place.repeated
         if not page.is_shifted(place.before, place.seen):
             raise PluginError(_UNSTABLE)
-        return not whole and (not new or len(ids) < self._pages.longest)
+        return not whole and (not new or page.received < self._pages.longest)
 
     def _go_on(self, page: Page, place: Place, *, numbered: bool) -> None:
         """To the latest call of this page, or else to the next number."""
@@ -192,20 +194,23 @@ class Iovox:
         """Whether a page is in order, and nothing was passed over before it."""
         # From a call on, it begins with that call, unless that was taken off the list meanwhile.
         last = place.before.latest if place.moved and place.number == 1 else ""
-        gap = bool(last) and page.soonest > last and self._is_passed(last, page.soonest)
+        gap = bool(last) and self._is_before(last, page.soonest)
         return page.ordered and not (gap and self._has_earlier(place.start, page.soonest))
 
     def _has_earlier(self, start: datetime, moment: str) -> bool:
         """Whether there are calls since the start that are earlier than this one."""
         end = asked_from(from_utc_text(moment), self._zone) - timedelta(seconds=1)
+        if end < start:  # near a change of the clocks
+            return False
         found = [at for call in self._page(start, end, 1, 1) if (at := call["call_start"])]
-        return self._are_passed(found, moment)
+        return any(self._is_before(at, moment) for at in found)
 
-    def _is_paged(self, place: Place, end: datetime) -> bool:
+    def _is_paged(self, page: Page, place: Place, end: datetime) -> bool:
         """Whether two equal pages are the last one, repeated, and not all that can be read."""
-        if place.size < _FEWEST:
-            return len(self._page(place.start, end, 1, _FEWEST, divisible=False)) <= place.size
-        return len(self._page(place.start, end, 2, place.size - 1, divisible=False)) <= 1
+        count, fewer = page.received, page.received >= _FEWEST
+        number, size = (2, count - 1) if fewer else (1, _FEWEST)
+        found = self._page(place.start, end, number, size, divisible=False)
+        return found.received <= (1 if fewer else count)
 
     def _ask_for_fewer(self, size: int, reason: str) -> None:
         if self._pages.shrink(size):
@@ -220,13 +225,13 @@ class Iovox:
         self._numbered = True
         return True
 
-    def _are_passed(self, moments: Iterable[str], latest: str) -> bool:
-        return any(self._is_passed(at, latest) for at in moments)
+    def _is_before(self, at: str, latest: str) -> bool:
+        """Whether a call is to be listed before another one, whatever the vendor sorts by.
 
-    def _is_passed(self, at: str, latest: str) -> bool:
-        """Whether a page that begins at the latest call would not have this one."""
-        local = from_utc_text(at).astimezone(self._zone).replace(tzinfo=None)
-        return local < asked_from(from_utc_text(latest), self._zone)
+        By local time or by the moment: in the hour that comes twice these are two orders.
+        """
+        both = map(from_utc_text, (at, latest))
+        return at < latest and not all(comes_twice(moment, self._zone) for moment in both)
 
     def _page(
         self, start: datetime, end: datetime | None, page: int, size: int, *, divisible: bool = True

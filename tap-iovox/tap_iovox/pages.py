@@ -53,6 +53,7 @@ class Page:
     """What a page has shown.
 
     Args:
+        received: How many elements it has; one that is no call is none of ``ids``.
         latest: The latest moment of the pages before it from the same start.
 
     Attributes:
@@ -63,20 +64,21 @@ class Page:
         ordered: Whether no call came after one that it was to come before.
     """
 
-    def __init__(self, latest: str = "") -> None:
+    def __init__(self, received: int = 0, latest: str = "") -> None:
+        self.received = received
         self.ids: list[str] = []
         self.moments: list[str] = []
         self.soonest = ""
         self.latest = latest
         self.ordered = True
 
-    def add(self, key: str, moment: str | None, is_passed: Callable[[str, str], bool]) -> None:
+    def add(self, key: str, moment: str | None, is_before: Callable[[str, str], bool]) -> None:
         """Take a call in."""
         at = moment or self.latest
         self.ids.append(key)
         self.moments.append(at)
         self.soonest = min(self.soonest or at, at)
-        self.ordered = self.ordered and (at >= self.latest or not is_passed(at, self.latest))
+        self.ordered = self.ordered and (at >= self.latest or not is_before(at, self.latest))
         self.latest = max(self.latest, at)
 
     def repeats(self, before: Page) -> bool:
@@ -86,10 +88,10 @@ class Page:
     def is_shifted(self, before: Page, seen: set[str]) -> bool:
         """Whether calls that came on earlier pages are the end of the last one, or there are none.
 
-        So it looks when calls were listed meanwhile.
+        So it looks when calls were listed meanwhile, some of them perhaps on this page.
         """
-        again = sum(key in seen for key in self.ids)
-        return not again or self.ids[:again] == before.ids[-again:]
+        again = [key for key in self.ids if key in seen]
+        return not again or again == before.ids[-len(again) :]
 
 
 @dataclass(slots=True)
@@ -126,9 +128,9 @@ class Place:
         self.number, self.size, self.repeated = 1, size, False
         self.seen.clear()
 
-    def page(self) -> Page:
+    def page(self, received: int) -> Page:
         """The next page, before its first call."""
-        return Page(self.before.latest if self.number > 1 else "")
+        return Page(received, self.before.latest if self.number > 1 else "")
 
     def take(self, page: Page) -> None:
         """The page is the one before now."""

@@ -17,6 +17,7 @@ from singer_calls.errors import PluginError
 from singer_calls.extract import SchemaDrift
 from singer_calls.values.clock import to_utc
 from tap_iovox.client import Iovox
+from tap_iovox.pages import Page
 from tap_iovox.tap import TapIovox
 
 FEW = {"calls": ["id", "call_result"]}
@@ -38,7 +39,7 @@ def listed(bench):
             },
             timeout=30,
         ).json()
-        ids += [str(row["id"]) for row in rows]
+        ids += [str(row["id"]) for row in rows if "id" in row]
         page += 1
         if len(rows) < 20000:
             return ids
@@ -112,6 +113,7 @@ def test_calls_listed_late_shift_no_page(bench_of):
         {"past_end": "last"},
         {"tie_order": "shuffled", "ties": 7},
         {"ties": 250, "past_end": "last"},
+        {"ties": 600, "past_end": "last"},
         {"timezone": "UTC"},
         {"timezone": "Europe/Bucharest"},
     ],
@@ -148,11 +150,57 @@ def test_numbered_pages_keep_their_size(bench, page_size, row_cap, fields):
 
 
 @pytest.mark.parametrize("most", [110, 250])
-def test_a_service_that_gives_fewer_calls_than_asked_for_ends_no_window_early(bench, most):
+@pytest.mark.parametrize("order", ["obeyed", "newest first"])
+@pytest.mark.parametrize("past_end", ["empty", "last"])
+def test_a_service_that_gives_fewer_calls_than_asked_for_ends_no_window_early(
+    bench, most, order, past_end
+):
     """And says nothing of it: only a page after which nothing new comes is the last."""
     expected = listed(bench)
-    bench.sandbox.switches("iovox", most=most)
+    bench.sandbox.switches("iovox", most=most, order=order, past_end=past_end)
     assert Counter(bench.run(FEW, page_size=800).ids) == Counter(expected)
+
+
+@pytest.mark.parametrize("page_size", [1, 7, 100, 300, 10_000])
+@pytest.mark.parametrize("nameless", [50, 599])
+def test_a_page_with_calls_that_are_none_is_not_the_last(bench_of, page_size, nameless):
+    """An element without an id costs itself, and no call behind it."""
+    with bench_of(calls=600 if page_size > 1 else 60, seed=3) as bench:
+        bench.sandbox.switches("iovox", nameless=nameless)
+        expected = listed(bench)
+        output = bench.run(FEW, page_size=page_size)
+    assert Counter(output.ids) == Counter(expected)
+
+
+def test_newest_first_is_noticed_on_the_day_of_a_change_of_clocks(bench_of):
+    """Near it a page begins up to two hours earlier: those that span less seemed in order."""
+    noon = 1761480000  # 2025-10-26, the end of summer time
+    with bench_of(calls=300, seed=3, now=noon, days=1) as bench:
+        bench.sandbox.switches("iovox", order="newest first")
+        expected = listed(bench)
+        assert Counter(bench.run(FEW, page_size=10).ids) == Counter(expected)
+
+
+@pytest.mark.parametrize(
+    ("ids", "shifted"),
+    [
+        ("fghij", True),  # nothing came again
+        ("efghi", True),  # one was listed meanwhile, on an earlier page
+        ("defgh", True),
+        ("xefgh", True),  # two, one of them on this page
+        ("exfgh", True),
+        ("afghi", False),  # of another place
+        ("edfgh", False),  # of another order
+        ("xcdfg", False),
+    ],
+)
+def test_what_calls_listed_meanwhile_do_to_the_next_page(ids, shifted):
+    """Calls of the page before come again, its last ones."""
+    before, page = Page(), Page()
+    for of, names in ((before, "abcde"), (page, ids)):
+        for name in names:
+            of.add(name, None, str.__lt__)
+    assert page.is_shifted(before, {*"abcde"}) is shifted
 
 
 def test_pages_in_another_order_are_read_by_their_numbers(bench, caplog):
@@ -213,8 +261,9 @@ def test_the_time_that_comes_twice_is_no_other_order(bench, zone, day, times):
     """In the order of the moments, its calls are asked for again with the next page."""
     iovox = Iovox(TapIovox(config=bench.settings(timezone=zone)).config, "", SchemaDrift(), ["id"])
     read = [to_utc(f"{day} {time}:00", ZoneInfo(zone)) for time in times.split()]
-    assert not any(iovox._is_passed(at, max(read[: n + 1])) for n, at in enumerate(read))
-    assert iovox._is_passed(to_utc(f"{day} 23:59:59", ZoneInfo(zone)), "2026-12-01T00:00:00Z")
+    assert not any(iovox._is_before(at, max(read[: n + 1])) for n, at in enumerate(read))
+    assert all(iovox._is_before(read[0], at) for at in read[1:])
+    assert all(iovox._is_before(at, read[-1]) for at in read[:-1])
 
 
 def test_calls_taken_off_the_list_shift_no_page(bench_of):

@@ -423,6 +423,32 @@ def test_what_fails_around_the_desk_is_one_sentence(tmp_path, command, says):
     assert says in sentence
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("tap-iovox --config=ENV >&-", "Standard output is closed"),
+        ("tap-iovox --discover >&-", "Standard output is closed"),
+        ("target-invoca-calls --about >&-", "Standard output is closed"),
+        (f"{GONE} tap-iovox --discover --config=ENV", "was removed"),
+        ("printf '\\377' > .env; tap-iovox --discover --config=ENV", ".env"),
+        # Whoever reads it has seen enough.
+        ("target-invoca-calls --about --format=markdown | head -c 1; true", "reader"),
+    ],
+)
+def test_what_is_wrong_before_a_run_begins_is_one_sentence(tmp_path, command, says):
+    """Also where the catalog is asked for."""
+    programs = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=os.environ | programs,
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert "report it" not in done.stderr
+    if says != "reader" or done.stderr:  # it may have been quick enough
+        (sentence,) = [line for line in done.stderr.splitlines() if "ERROR" in line]
+        assert says in sentence
+
+
 @pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize(
     "asked",

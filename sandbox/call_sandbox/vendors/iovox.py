@@ -82,6 +82,7 @@ class Iovox(Vendor):
         "ties": Switch("so many calls share a second; 0 leaves them as generated", 0),
         "arrivals": Switch("one in so many calls is listed some requests late; 0 is none", 0),
         "removals": Switch("one in so many calls is taken off some requests later; 0 is none", 0),
+        "nameless": Switch("one in so many calls has no id; 0 is none", 0),
         "tick": Switch("seconds that pass with each request", 0),
         "row_cap": Switch("a limit above this: 504; 0 is no cap", 0),
         "most": Switch("no page has more calls than this, and nothing says so; 0 is no cap", 0),
@@ -225,6 +226,8 @@ class Iovox(Vendor):
         if asked.default_fields and self.switch["default_talk_time_sec"] == "sent":
             fields = {*fields, "talk_time_seconds"}
         shown = pruned(row, fields)
+        if self.switch["nameless"] and int(row["id"]) % self.switch["nameless"] == 0:
+            shown.pop("id", None)
         if self.switch["seconds"] == "seconds":
             shown = {re.sub(r"_sec$", "_seconds", key): value for key, value in shown.items()}
         if self.switch["id"] == "string" and "id" in shown:

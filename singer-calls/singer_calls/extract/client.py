@@ -195,7 +195,9 @@ class Client:
             if meaning(body.status) is Meaning.EMPTY:
                 return Spill(), answer
             found = iterate_array(body.text(answer.count_lost))
-            return Spill(usable(found, convert(answer), answer, where)), answer
+            records = Spill(usable(found, convert(answer), answer, where))
+            records.received += len(answer.unusable)
+            return records, answer
 
         records, answer = self.get(url, params, read=read, divisible=divisible)
         self.tell(drift, answer)

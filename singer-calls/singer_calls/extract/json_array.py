@@ -163,6 +163,9 @@ class Spill:
 
     Args:
         records: What to keep; read to its end at once.
+
+    Attributes:
+        received: How many elements the answer had, with those that became no record.
     """
 
     IN_MEMORY = 10_000
@@ -177,6 +180,7 @@ class Spill:
                 self._tail = tempfile.TemporaryFile()  # noqa: SIM115 (as long as this object)
             self._tail.write(msgspec.json.encode(record) + b"\n")
             self._count += 1
+        self.received = self._count
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Spill:

@@ -19,7 +19,7 @@ from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
 from singer_calls.extract.writer import CallWriter
 from singer_calls.output import let_go
-from singer_calls.plugin import CAPABILITIES, LIMITS, CallPlugin, unwritten
+from singer_calls.plugin import CAPABILITIES, LIMITS, CallPlugin, refuse_closed_output, unwritten
 from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
@@ -156,10 +156,12 @@ class CallTap(CallPlugin, Tap):
     @override
     def cb_discover(cls, ctx: click.Context, param: click.Option, value: bool) -> None:
         """``--discover``, whose catalog is written when this ends."""
-        try:
-            super().cb_discover(ctx, param, value)
-        finally:
-            sys.stdout.flush()
+        if value:
+            refuse_closed_output()
+            try:
+                super().cb_discover(ctx, param, value)
+            finally:
+                sys.stdout.flush()
 
     @classmethod
     @override

@@ -47,21 +47,28 @@ def to_utc(text: str, zone: ZoneInfo) -> str:
         zone: The zone of bare times.
 
     Raises:
-        ValueError: The text is not a time, or one outside of the years 1 to 9999.
+        ValueError: The text is not a time, or one of the years 1 and 9999 (a vendor's "never":
+            what lies around it can't be asked for).
     """
     if len(text) <= _LONGEST_DATE:
-        return _text(datetime.combine(date.fromisoformat(text), time.min))
+        return _countable(_text(datetime.combine(date.fromisoformat(text), time.min)))
     moment = datetime.fromisoformat(text)
     try:
         if moment.tzinfo is not None:
-            return utc_text(moment)
+            return _countable(utc_text(moment))
         offset = _steady(moment.date(), zone)
         if offset is None:
             local = moment.replace(tzinfo=zone)
             offset = min(_offset(local), _offset(local.replace(fold=1)))
-        return _text(moment - offset)
+        return _countable(_text(moment - offset))
     except OverflowError:
-        raise ValueError("outside of the years 1 to 9999") from None
+        raise ValueError("outside of the years 2 to 9998") from None
+
+
+def _countable(text: str) -> str:
+    if text[:4] in {"0001", "9999"}:
+        raise ValueError("outside of the years 2 to 9998")
+    return text
 
 
 @lru_cache(maxsize=1024)
@@ -70,6 +77,12 @@ def _steady(day: date, zone: ZoneInfo) -> timedelta | None:
     first = _offset(datetime.combine(day, time.min, zone))
     last = _offset(datetime.combine(day, time.max.replace(fold=1), zone))
     return first if first == last else None
+
+
+def comes_twice(moment: datetime, zone: ZoneInfo) -> bool:
+    """Whether the local time of a moment is that of another one, too."""
+    local = moment.astimezone(zone)
+    return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
 
 
 def asked_from(start: datetime, zone: ZoneInfo) -> datetime:
