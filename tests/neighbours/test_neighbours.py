@@ -328,15 +328,17 @@ def test_a_spreadsheet_of_calls_is_delivered(program, vendors, tmp_path):
 
 
 @installed
+@pytest.mark.parametrize("source", ["invox", "iovox"])
 def test_a_mapper_between_does_what_the_mapping_in_the_target_does(
-    program, vendors, output, tmp_path
+    program, vendors, output, tmp_path, source
 ):
     """The pipeline's own mapping: the same calls are delivered, with the same parameters."""
-    pipeline = yaml.safe_load((ROOT / "pipelines" / "invox-to-impact.meltano.yml").read_text())
+    pipeline = yaml.safe_load((ROOT / "pipelines" / f"{source}-to-impact.meltano.yml").read_text())
     (loader,) = pipeline["plugins"]["loaders"]
     mapping = {key: loader["config"][key] for key in ("stream_maps", "stream_map_config")}
-    country = {"default_country": loader["config"]["default_country"], "max_rejected_percent": 100}
-    messages = output("tap-invox")
+    country = {"default_country": loader["config"].get("default_country", "GB")}
+    country["max_rejected_percent"] = 100
+    messages = output(f"tap-{source}")
     (tmp_path / "mapper.json").write_text(json.dumps(mapping))
     mapped = subprocess.run(
         [program(MAPPER, "meltano-map-transform"), "--config", tmp_path / "mapper.json"],
