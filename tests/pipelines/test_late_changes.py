@@ -18,6 +18,7 @@ def sandbox():
         yield running
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_a_call_goes_at_once_and_its_sentiment_follows(pipeline, sandbox):
     """One ingestion of each call, one request for each that changed, none for the same again."""
     job = pipeline("invox-to-invoca")

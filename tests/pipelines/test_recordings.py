@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from call_sandbox.testing import wait_until
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_invoca_fetches_each_recording_that_the_tap_stored(pipeline, sandbox, tmp_path):
     """Once; and a later run asks iovox for none of them again."""
     job = pipeline("iovox-to-invoca", select=True)
