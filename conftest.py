@@ -86,6 +86,17 @@ def _traced():
         sys.settrace(here)
 
 
+def _but_for_the_sandbox(trace):
+    """A trace for new threads: its own tests measure the sandbox, all others would do it again."""
+
+    def begin(*told):
+        if threading.current_thread().name != "call-sandbox":
+            return trace(*told)
+        return sys.settrace(None)
+
+    return begin
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection():
     """Measure the import of our modules, and not that of the tests, which takes as long again."""
@@ -109,6 +120,8 @@ def pytest_runtest_protocol(item):
     with _traced() as stop:
         if "uncovered" in item.fixturenames:
             stop()
+        elif threading.gettrace() and not item.nodeid.startswith("sandbox/"):
+            threading.settrace(_but_for_the_sandbox(threading.gettrace()))
         before = signal.signal(signal.SIGVTALRM, stop)
         signal.setitimer(signal.ITIMER_VIRTUAL, MEASURED_SECONDS)
         try:
