@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import errno
 import os
 import re
 import signal
 import sys
 import threading
-import traceback
 from difflib import get_close_matches
 from functools import wraps
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import click
-from singer_sdk.exceptions import (
-    ConfigValidationError,
-    InvalidJSONSchema,
-    MapExpressionError,
-    MissingKeyPropertiesError,
-    RecordsWithoutSchemaException,
-    StreamMapConfigError,
-)
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, _ConfigInput
@@ -35,6 +25,7 @@ from singer_calls.environment import settings_from, working_folder
 from singer_calls.errors import PluginError, SettingsError
 from singer_calls.http.trust import proxy_for
 from singer_calls.output import let_go
+from singer_calls.sentences import sentences
 from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
@@ -55,11 +46,6 @@ _STOPS = {
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if (number := getattr(signal, name, None)) is not None
 }
-
-# What the system says when a limit is met.
-LIMITS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 # What the SDK adds to --about and makes no sense here.
 _NOT_OURS = ("add_record_metadata", "load_method", "batch_size_rows", "batch_config")
@@ -295,7 +281,7 @@ class CallPlugin(PluginBase):
 
     @classmethod
     def _end(cls, error: Exception) -> NoReturn:
-        for sentence in _sentences(error):
+        for sentence in sentences(error):
             cls.logger.error("%s", sentence)
         sys.exit(1)
 
@@ -335,17 +321,6 @@ class CallPlugin(PluginBase):
         return self.config.get("user_agent") or f"{self.name}/{self.plugin_version}"
 
 
-GONE = "The reader of this program's output is gone: look for its own message."
-
-
-def unwritten(error: OSError) -> str:
-    """The sentence for what was to be written and found no place."""
-    return (
-        f"A file could not be written ({error.strerror}): make room where the output goes and in "
-        "the folder of temporary files (TMPDIR)."
-    )
-
-
 def refuse_closed_output() -> None:
     """Refuse to begin what has no standard output."""
     if sys.stdout is None:
@@ -358,54 +333,6 @@ def _let_go_of_log() -> None:
 
 class _WrongSettingsError(ConfigValidationError, SettingsError):
     """Wrong settings, for the SDK and for our command line alike."""
-
-
-_SDK_SENTENCES: dict[type[Exception], str] = {
-    RecordsWithoutSchemaException: "A record came before the schema of its stream: the tap is at "
-    "fault.",
-    MissingKeyPropertiesError: "A record lacks a key property of its stream: correct the tap, or "
-    "the __key_properties__ of stream_maps.",
-    InvalidJSONSchema: "The schema of a stream is no valid JSON Schema: the tap is at fault; "
-    "validate_records: false goes on without it.",
-}
-
-
-def _sentences(error: Exception) -> list[str]:
-    """What the user is told about an exception: never a value, never a traceback."""
-    if isinstance(error, ConfigValidationError):
-        return [f"Setting {sentence}." for sentence in error.errors]
-    if isinstance(error, PluginError):
-        return [str(error)]
-    if isinstance(error, (StreamMapConfigError, MapExpressionError)):
-        said = f"The mapping in stream_maps is wrong: {error}".splitlines()[0]
-        keys = " Name mapped ones in __key_properties__." if "key properties" in said else ""
-        return [f"{said}{keys}"]
-    told = _of_the_system(error) or next(
-        (sentence for cls, sentence in _SDK_SENTENCES.items() if isinstance(error, cls)), None
-    )
-    if told:
-        return [told]
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{PurePath(frame.filename).name}:{frame.lineno}"
-    return [
-        f"A fault in the program ({type(error).__name__} at {where}) stopped the run: report it."
-    ]
-
-
-def _of_the_system(error: Exception) -> str | None:
-    """What the system refused, None where it is none of its errors."""
-    number = getattr(error, "errno", None)
-    if isinstance(error, BrokenPipeError):
-        let_go(sys.stdout)
-        return GONE
-    if isinstance(error, OSError) and number in _FULL:
-        let_go(sys.stdout)
-        return unwritten(error)
-    if isinstance(error, MemoryError) or "can't start new thread" in str(error) or number in LIMITS:
-        return (
-            "The system refuses more memory, threads or files (ulimit): allow more and run again."
-        )
-    return None
 
 
 CAPABILITIES = [

@@ -170,7 +170,7 @@ class Iovox:
             self._pages.longest = max(self._pages.longest, longest)
         # Unknown is what a page past the end holds: perhaps the last page again, whenever it is
         # asked for. A call that was listed meanwhile may shift one page onto another.
-        if place.number > 1 and page.repeats(place.before):
+        if place.repeats(page):
             if place.repeated and place.seen == ids and not self._is_paged(page, place, end):
                 raise PluginError(_UNPAGED)
             return place.repeated
@@ -180,9 +180,7 @@ class Iovox:
 
     def _go_on(self, page: Page, place: Place, *, numbered: bool) -> None:
         """To the latest call of this page, or else to the next number."""
-        repeated = place.number > 1 and page.repeats(place.before)
         place.take(page)
-        place.repeated = repeated
         following = place.start
         # Two moments show the order: the newest calls of another order may all be of one.
         if not numbered and page.latest > place.earliest:

@@ -132,8 +132,12 @@ class Place:
         """The next page, before its first call."""
         return Page(received, self.before.latest if self.number > 1 else "")
 
+    def repeats(self, page: Page) -> bool:
+        """Whether a page is the one before it again."""
+        return self.number > 1 and page.repeats(self.before)
+
     def take(self, page: Page) -> None:
         """The page is the one before now."""
         self.earliest = self.earliest or page.soonest
-        self.before, self.repeated = page, False
+        self.before, self.repeated = page, self.repeats(page)
         self.seen |= {*page.ids}

@@ -95,7 +95,7 @@ def test_the_shared_library_names_no_vendor():
 # The shared library from below: what a row imports stands in a row before it.
 LAYERS = (
     {"errors", "output", "progress", "text", "values"},
-    {"environment", "http", "settings"},
+    {"environment", "http", "sentences", "settings"},
     {"plugin", "recordings"},
     {"deliver", "extract"},
     {"ledger_cli"},

@@ -19,7 +19,8 @@ from singer_calls.errors import PluginError
 from singer_calls.extract.settings import bare_dates, date_errors
 from singer_calls.extract.writer import CallWriter
 from singer_calls.output import let_go
-from singer_calls.plugin import CAPABILITIES, LIMITS, CallPlugin, refuse_closed_output, unwritten
+from singer_calls.plugin import CAPABILITIES, CallPlugin, refuse_closed_output
+from singer_calls.sentences import LIMITS, unwritten
 from singer_calls.text import shown_bare
 
 if TYPE_CHECKING:
