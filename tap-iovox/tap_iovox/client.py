@@ -17,6 +17,7 @@ window is read anew, by page numbers alone.
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -87,7 +88,7 @@ class Iovox:
         most = config["page_size"]
         # The published calls have 5 kB with their transcriptions, 0.7 kB without.
         self._pages = PageSize(most, most // 8 if _HEAVY & {*fields} else most)
-        self._numbered = False
+        self._numbered, self._finding_out = False, threading.Lock()
         self._client = Client.from_config(
             config,
             VENDOR,
@@ -218,9 +219,10 @@ class Iovox:
 
     def _number_pages(self) -> bool:
         """Read by page numbers from now on. Calls that are listed meanwhile come twice, at most."""
-        if not self._numbered:
+        with self._finding_out:  # windows are read side by side
+            known, self._numbered = self._numbered, True
+        if not known:
             self._log.warning("%s: reading by page numbers", _UNORDERED)
-        self._numbered = True
         return True
 
     def _is_before(self, at: str, latest: str) -> bool:
