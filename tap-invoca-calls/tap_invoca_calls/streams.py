@@ -75,7 +75,7 @@ class CallsInProgress(CallStream):
             self.drift.report(self.tap.vendor, self.logger)
 
     def _snapshot(self) -> Iterator[Record]:
-        answer, now = self._poll(self._invoca())
+        answer, now = self._poll(self._invoca(), "")
         for call in answer.calls:
             yield call | _UNWATCHED | {"observed_at": now}
 
@@ -88,9 +88,10 @@ class CallsInProgress(CallStream):
         open_calls, invoca = self._resumed(), self._invoca()
         lasting, every = self.config["watch_seconds"], self.config["poll_seconds"]
         answered, unanswered, failure = 0, 0, None
+        now = max((call.last_seen_at for call in open_calls.values()), default="")
         for _ in polls(lasting, every, self._clock.monotonic, self._sleep):
             try:
-                answer, now = self._poll(invoca)
+                answer, now = self._poll(invoca, now)
             except UnansweredError as error:
                 unanswered, failure = unanswered + 1, error
                 self.logger.warning("%s: the watch goes on, no call counts as ended", error.what)
@@ -106,8 +107,12 @@ class CallsInProgress(CallStream):
             *(answered, unanswered, len(open_calls)),
         )
 
-    def _poll(self, invoca: Invoca) -> tuple[Poll, str]:
-        """An answer and its time; asked in a thread, so that a stop need not wait for it."""
+    def _poll(self, invoca: Invoca, before: str) -> tuple[Poll, str]:
+        """An answer and its time; asked in a thread, so that a stop need not wait for it.
+
+        The time is another one than that of the poll before: in a table whose key is the call and
+        the time, what two polls of one second told would be one row.
+        """
         (answer,) = prefetch(
             lambda _: invoca.current_calls(), (0,), count=1, tick=self.tap.stop_if_asked
         )
@@ -116,7 +121,9 @@ class CallsInProgress(CallStream):
                 "Invoca could not ask all of its regions, or sent something without "
                 "transaction_id: calls may be missing, none counts as ended"
             )
-        return answer, utc_text(self._clock.now())
+        while (now := utc_text(self._clock.now())) == before:
+            self._sleep(_POLL_SECONDS)
+        return answer, now
 
     def _invoca(self) -> Invoca:
         return Invoca(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -49,8 +50,8 @@ class Hour:
         if self.stop_at and self.sandbox.now >= self.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def watch(self, seconds, state=None):
-        """Run the tap; its records and its last state."""
+    def watch(self, seconds, state=None, every=10):
+        """Run the tap, a poll ``every`` so many seconds; what it said."""
         hour = self
 
         class Driven(TapInvocaCalls):
@@ -58,7 +59,7 @@ class Hour:
                 return [CallsInProgress(self, hour.clock)]
 
         out = io.TextIOWrapper(io.BytesIO(), write_through=True)
-        config = self.settings | {"watch_seconds": seconds, "poll_seconds": 10}
+        config = self.settings | {"watch_seconds": seconds, "poll_seconds": every}
         try:
             with redirect_stdout(out):
                 Driven(config=config, state=state).sync_all()
@@ -199,6 +200,22 @@ def test_an_end_holds_the_call_as_it_was_seen_last(hour):
         else:
             assert _fields(end) == _fields(call)
     assert unwatched > 5
+
+
+def test_no_two_polls_are_of_one_second(sandbox, settings):
+    """A table's key is a call and the second of the poll: none overwrites another's row."""
+
+    class Late(Hour):
+        def _now(self):
+            return datetime.fromtimestamp(self.sandbox.now // 2 * 2, UTC)
+
+    hour = Late(sandbox, settings)
+    states = _states(hour.watch(20, every=1))
+    states += _states(hour.watch(4, states[-1], every=1))  # in the second of the last poll
+    seen = [state["bookmarks"]["calls_in_progress"].get("open_calls") for state in states]
+    times = [max(call["last_seen_at"] for call in open_calls) for open_calls in seen if open_calls]
+    polls = [at for at, _ in itertools.groupby(times)]
+    assert len({*polls}) == len(polls) == len(sandbox.journal("invoca-live")) > 10
 
 
 def test_state_follows_every_answered_poll(hour):

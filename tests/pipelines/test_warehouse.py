@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+from call_sandbox import testing
 
 ROOT = Path(__file__).parents[2]
 DAY = 86400
@@ -161,6 +164,9 @@ def test_live_calls_are_events_that_add_up(warehouse, rows):
     assert columns(rows, "invoca", stream) == expected
     once = rows("SELECT count(*), count(DISTINCT transaction_id) FROM invoca.calls_in_progress")
     assert once[0][0] == once[0][1] > 0
+    ((seen,),) = rows("SELECT DISTINCT observed_at FROM invoca.calls_in_progress")
+    later = lambda: datetime.now(UTC).replace(microsecond=0, tzinfo=None) > seen  # noqa: E731
+    testing.wait_until(later, "another second than that of the first look")
     assert job.run(full_refresh=True, tap=look).code == 0
     twice = rows("SELECT count(*), count(DISTINCT transaction_id) FROM invoca.calls_in_progress")
     assert twice == [(2 * once[0][0], once[0][1])]
