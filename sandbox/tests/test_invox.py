@@ -292,5 +292,5 @@ def test_every_choice_of_every_switch_is_served(invox, sandbox):
     for word, switch in Invox.switches.items():
         for choice in switch.choices or (0, 1000):
             sandbox.switches("invox", **{word: choice})
-            assert len(invox().json()) == 300
+            assert len({row.get("call_id") or row["id"] for row in invox().json()}) == 300
         sandbox.switches("invox", **{word: switch.default})

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from singer_calls.extract import Seen
 
 
-@given(st.integers(1, 5), st.lists(st.integers(0, 12)))
-def test_an_id_is_new_unless_it_is_among_the_last_ones(keep, ids):
+@given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 12), st.booleans())))
+def test_a_call_is_new_unless_it_is_among_the_last_ones_as_it_is(keep, calls):
     """Those remembered are the newest distinct ids, in the order in which they came."""
-    seen, last = Seen(keep), []
-    for identity in ids:
-        assert seen.first_time(identity) == (identity not in last)
-        if identity not in last:
-            last = [*last, identity][-keep:]
+    seen, last = Seen(keep), {}
+    for identity, ended in calls:
+        assert seen.is_new(identity, {"ended": ended}) == (last.get(identity) is not ended)
+        last[identity] = ended
+        last = dict([*last.items()][-keep:])

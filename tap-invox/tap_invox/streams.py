@@ -70,6 +70,7 @@ class CallsById(_Calls):
             calling = (record["status"] or "").casefold() == "calling"
             if at >= beyond or (calling and (record["date"] or pending) >= pending):
                 held = min(held, identity - 1)
-            if first <= at < beyond and seen.first_time(identity):
+            if first <= at < beyond and seen.is_new(identity, record):
                 yield record
+        seen.report(self.tap.vendor, self.logger)
         self.save_bookmark(int(min(newest, held)))

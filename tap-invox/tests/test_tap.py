@@ -97,6 +97,26 @@ def test_the_same_call_reads_the_same_in_every_window_size(invox, began):
     assert all(other == first for other in others)
 
 
+@pytest.mark.parametrize("way", [{}, {"incremental_by": "call_id"}], ids=str)
+def test_a_call_that_is_listed_as_it_began_and_as_it_ended_is_emitted_as_both(invox_at, way):
+    """Which of two counts is not for the tap to say; what is the same twice is there once."""
+    with Sandbox(calls=CALLS, seed=3, days=2, switches={"invox": {"twice": 3}}) as sandbox:
+        invox = invox_at(sandbox)
+        settings = {"start_date": text(sandbox.now - 9 * 86400)} | way
+        twice = invox.run(**settings)
+        sandbox.switches("invox", twice=0)
+        once = invox.run(**settings)
+    kept = {record["call_id"]: record for record in twice.records()}
+    assert [*kept.values()] == once.records()
+    again = len(twice.ids) - CALLS
+    assert CALLS / 4 < again < CALLS / 3  # some of a third have not ended, and are the same twice
+    began = [call for call in twice.records() if call != kept[call["call_id"]]]
+    assert len(began) == again
+    assert {call["status"] for call in began} == {"Calling"}
+    assert f"listed {again} calls again with other content" in twice.err
+    assert "again" not in once.err
+
+
 def test_a_call_that_changes_36_hours_after_its_start_is_emitted_again(invox_at):
     """With the change; the runs come every three hours and their bookmarks never go back."""
     now = int(time.time()) - 5 * 86400

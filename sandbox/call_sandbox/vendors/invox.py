@@ -77,6 +77,7 @@ class Invox(Vendor):
         "errors": Switch("how errors are told", "status", ("status", "in_200")),
         "bad_key": Switch("status for a wrong key", "401", ("401", "403")),
         "row_cap": Switch("more rows than this: 504; 0 is no cap", 0),
+        "twice": Switch("one in so many calls is listed as it began, too; 0 is none", 0),
     }
 
     def paths(self) -> Mapping[str, Handler]:
@@ -132,11 +133,14 @@ class Invox(Vendor):
         """The calls from `first` to `last` (local times), as JSON objects."""
         encode = json.JSONEncoder(separators=(",", ":")).encode
         zone, exclusive = ZoneInfo(self.switch["timezone"]), self.switch["to_date"] == "exclusive"
+        twice = self.switch["twice"]
         for call in map(self.world.calls.call, numbers):
             local = datetime.fromtimestamp(call.start, zone)
             text = str(local)[:19]
             if first <= text <= last and not (exclusive and text == last):
-                yield encode(row(call, local, self.world.now, self.switch)).encode()
+                began = (call.start,) if twice and call.number % twice == 0 else ()
+                for now in (*began, self.world.now):
+                    yield encode(row(call, local, now, self.switch)).encode()
 
     def newest(self, count: int) -> list[PageCall]:
         """The newest calls that exist."""

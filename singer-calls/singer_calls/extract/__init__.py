@@ -25,7 +25,7 @@ A tap is four small modules on these names:
     functions        that table, as a flat schema says; with functions of your own where it can't.
     usable           the records of a list, of which an element that is none costs itself.
     conform_part     the same for an object inside of one.
-    Seen             which ids came before, in bounded memory.
+    Seen             which calls came before, in bounded memory.
     SchemaDrift      counts the fields, values and elements that no schema expects.
     NotACallError    raised in ``convert`` for an element that can't become a record.
     RetriableError   raised in ``read`` for a body that is to be asked for again;

@@ -85,6 +85,7 @@ class WindowedStream(CallStream):
             first, beyond = window.earlier(self.LONGEST_CALL).bounds()
             yield from self.complete(self._own(answer, max(first, earliest), beyond))
             self.save_bookmark(beyond)
+        self._seen.report(self.tap.vendor, self.logger)
         if self._foreign:
             self.logger.info(
                 "%d calls of the answers began outside of what was asked for, and were left out",
@@ -92,14 +93,14 @@ class WindowedStream(CallStream):
             )
 
     def _own(self, answer: Iterable[Record], first: str, beyond: str) -> Iterator[Record]:
-        """The calls of an answer that are not foreign to its window, each once."""
+        """The calls of an answer that are not foreign to its window, each once as it is."""
         key, moment_key = self._key, self._moment_key
         for record in answer:
             at = record[moment_key]
             # A call without a moment belongs to the window that it was found in.
             if at is not None and not first <= at < beyond:
                 self._foreign += 1
-            elif self._seen.first_time(record[key]):
+            elif self._seen.is_new(record[key], record):
                 yield record
 
     def _asked(self, windows: list[Window]) -> list[Window]:
