@@ -34,6 +34,8 @@ from call_sandbox.testing import (
 
 # Users' output is buffered; the tests of buffers ask for both.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# Python 3.11 ends in October 2027; the SDK says so half a year before, in each run.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3:FutureWarning")
 # Programs hear Ctrl-C and a hangup, also where the tests run in the background of a script.
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
