@@ -29,10 +29,10 @@ def processes(run: str) -> dict[int, str]:
     return found
 
 
-# Not ours to remove: uv's locks, what Chromium never clears away, what pytest keeps of a failure.
+# Not ours to remove: locks, what Chromium never clears away, what pytest keeps of a failure.
 KEPT = re.compile(
-    r"/uv-[^/]*\.lock$|/org\.chromium\.|/\.config/chromium/|/\.cache/dconf/|/tmp/\.lockfile$"
-    r"|/pytest-of-[^/]+/"
+    r"/uv-[^/]*\.lock$|/call-pipelines-\d+\.lock$|/org\.chromium\.|/\.config/chromium/"
+    r"|/\.cache/dconf/|/pytest-of-[^/]+/"
 )
 
 

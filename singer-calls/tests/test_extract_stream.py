@@ -411,12 +411,13 @@ def test_state_holds_the_bookmark_and_nothing_else():
     assert run.state == state_of(utc_text(T0 + 2 * DAY))
 
 
-def test_an_id_is_emitted_once_a_run():
-    """Repeated within an answer, and in the answers of all windows."""
+def test_a_call_is_emitted_once_a_run_as_it_is():
+    """Repeated within an answer, and in the answers of all windows; what differs is told too."""
     vendor = Vendor(hourly(48))
-    vendor.extra = [{"id": 7, "date": utc_text(T0 + DAY)}, {"id": 99, "date": None}]
+    same = {"id": 7, "date": utc_text(vendor.calls[7])}
+    vendor.extra = [same, {"id": 8, "date": same["date"]}, {"id": 99, "date": None}]
     run = Run(vendor, start_date=T0, end_date=T0 + 4 * DAY, window_days=1)
-    assert sorted(run.ids) == [*range(48), 99]
+    assert sorted(run.ids) == sorted([*range(48), 8, 99])
 
 
 def test_windows_are_halved_until_the_vendor_can_answer():
