@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -36,10 +37,12 @@ def start_postgres(runtime: str | Path) -> Any:  # noqa: ANN401 - untyped
     # Not below the project, nor pytest's folder: a server started by root runs as another user, and
     # each new session of pytest closes that folder to others.
     folder = tempfile.mkdtemp(prefix="call-pipelines-")
-    try:
-        return get_server(folder, cleanup_mode="delete")
-    except subprocess.TimeoutExpired:  # it waits 10 s, too short for a busy machine's first start
-        return get_server(folder, cleanup_mode="delete")
+    # initdb refuses a LANG that is not installed, as a container has it of who logs in.
+    with patch.dict(os.environ, LC_ALL="C"):
+        try:
+            return get_server(folder, cleanup_mode="delete")
+        except subprocess.TimeoutExpired:  # it waits 10 s, too short for a busy machine
+            return get_server(folder, cleanup_mode="delete")
 
 
 class Postgres:
