@@ -84,16 +84,19 @@ class Exchange:
         self.entry["processed"] = answer.processed
         return answer
 
-    async def send(self, answer: Response, *, over: float = 0) -> web.StreamResponse:
-        """Send an answer whole, its body spread over so many seconds."""
+    async def send(
+        self, answer: Response, *, over: float = 0, announced: bool = False
+    ) -> web.StreamResponse:
+        """Send an answer whole, its body spread over so many seconds, its length told or not."""
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         response.content_type = answer.content_type
         self.entry["status"] = answer.status
         parts = [answer.body] if isinstance(answer.body, bytes) else answer.body
         if over:
             parts = _drips(b"".join(parts))
-        elif isinstance(answer.body, bytes):
-            response.content_length = len(answer.body)
+        if announced or (not over and isinstance(answer.body, bytes)):
+            parts = [*parts]
+            response.content_length = sum(map(len, parts))
         await response.prepare(self.request)
         for part in parts:
             # Also without a pause: other requests get their turn between two parts.

@@ -104,7 +104,8 @@ async def _late(exchange: Exchange, match: Match, _: float) -> web.StreamRespons
 
 
 async def _slow_drip(exchange: Exchange, match: Match, _: float) -> web.StreamResponse:
-    return await exchange.send(exchange.process(), over=float(match["seconds"]))
+    over, announced = float(match["seconds"]), bool(match["announced"])
+    return await exchange.send(exchange.process(), over=over, announced=announced)
 
 
 async def _latency(exchange: Exchange, match: Match, chance: float) -> web.StreamResponse:
@@ -255,8 +256,9 @@ WORDS = (
     ),
     Word("late <seconds>", "processed at once, answered so much later",
          r"late (?P<seconds>\d+(\.\d+)?)", _late),
-    Word("slow_drip <seconds>", "processed, the answer's body drips for so long",
-         r"slow_drip (?P<seconds>\d+(\.\d+)?)", _slow_drip),
+    Word("slow_drip <seconds> | slow_drip <seconds> announced",
+         "processed, the answer's body drips for so long, its length told or not",
+         r"slow_drip (?P<seconds>\d+(\.\d+)?)(?P<announced> announced)?", _slow_drip),
     Word("latency <ms> | latency <min>-<max>", "so many milliseconds, then processed and answered",
          r"latency (?P<low>\d+)(?:-(?P<high>\d+))?", _latency),
     Word("200-with-error", "not processed; the vendor's error form in a 200",

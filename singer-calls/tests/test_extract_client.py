@@ -143,14 +143,16 @@ def test_too_much_is_told_to_whoever_can_ask_for_less(sandbox, asking, fault):
     assert len(sandbox.journal("invox")) == 1
 
 
-def test_a_body_that_comes_too_slowly_counts_as_a_timeout(sandbox):
-    """Although each piece comes in time."""
+@pytest.mark.parametrize("length", ["", " announced"])
+def test_a_body_that_comes_too_slowly_counts_as_a_timeout(sandbox, length):
+    """Although each piece comes in time, and whether its length is known or not."""
     sandbox.reset()
-    sandbox.faults("invox", "slow_drip 12")
+    sandbox.faults("invox", f"slow_drip 12{length}")
     asking = Asking(sandbox.url, timeout=1)
-    asking.client._clock = time.monotonic
+    asking.client._clock, began = time.monotonic, time.monotonic()
     with pytest.raises(ResponseTooLargeError):
         asking.calls(divisible=True)
+    assert time.monotonic() - began < 8  # the whole body takes 12
 
 
 def test_a_wrong_key_names_its_setting_and_not_itself(sandbox):

@@ -335,8 +335,10 @@ class Client:
         )
 
     def _chunks(self, response: requests.Response) -> Iterator[bytes]:
-        began, size = self._clock(), 0
-        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=True):
+        began, size, raw = self._clock(), 0, response.raw
+        # Of a body that announces its length, stream() waits for a whole chunk, however long.
+        some = iter(lambda: raw.read1(_CHUNK_BYTES, decode_content=True) or b"", b"")
+        for chunk in raw.stream(_CHUNK_BYTES, decode_content=True) if raw.chunked else some:
             size += len(chunk)
             took = self._clock() - began
             if took > self.timeout and size < took * _SLOWEST_BYTES_PER_SECOND:
