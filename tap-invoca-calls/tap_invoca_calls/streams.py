@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from urllib.parse import urlsplit
 
 from singer_sdk import Stream
 from typing_extensions import override
 
 from singer_calls.errors import PluginError
 from singer_calls.extract import CallStream, UnansweredError, prefetch
-from singer_calls.values.clock import utc_text
+from singer_calls.http import origin_of
+from singer_calls.values.clock import from_utc_text, utc_text
 from tap_invoca_calls.client import Invoca
 from tap_invoca_calls.watch import from_state, polls, step, to_state
 
@@ -28,6 +30,8 @@ SCHEMA = json.loads(
     (files("tap_invoca_calls") / "schemas/calls_in_progress.json").read_text("utf-8")
 )
 
+_SECOND = timedelta(seconds=1)
+_SET_BACK = timedelta(hours=1)  # by more only a clock that was wrong
 _POLL_SECONDS = 0.5  # between looks for a signal
 _UNWATCHED = dict.fromkeys(("first_seen_at", "last_seen_at", "ended_at", "ended_while_stopped"))
 
@@ -85,10 +89,9 @@ class CallsInProgress(CallStream):
         Raises:
             UnansweredError: No poll was answered.
         """
-        open_calls, invoca = self._resumed(), self._invoca()
+        (open_calls, now), invoca = self._resumed(), self._invoca()
         lasting, every = self.config["watch_seconds"], self.config["poll_seconds"]
         answered, unanswered, failure = 0, 0, None
-        now = max((call.last_seen_at for call in open_calls.values()), default="")
         for _ in polls(lasting, every, self._clock.monotonic, self._sleep):
             try:
                 answer, now = self._poll(invoca, now)
@@ -98,7 +101,7 @@ class CallsInProgress(CallStream):
                 continue
             told, open_calls = step(open_calls, answer, now, self._fingerprint)
             yield from told
-            self._save(open_calls)
+            self._save(open_calls, now)
             answered += 1
         if failure and not answered:
             raise failure
@@ -110,8 +113,9 @@ class CallsInProgress(CallStream):
     def _poll(self, invoca: Invoca, before: str) -> tuple[Poll, str]:
         """An answer and its time; asked in a thread, so that a stop need not wait for it.
 
-        The time is another one than that of the poll before: in a table whose key is the call and
-        the time, what two polls of one second told would be one row.
+        The time is later than that of the poll before, by a second at least, also where a clock is
+        set back: in a table whose key is the call and the time, what two polls of one second told
+        would be one row.
         """
         (answer,) = prefetch(
             lambda _: invoca.current_calls(), (0,), count=1, tick=self.tap.stop_if_asked
@@ -121,9 +125,9 @@ class CallsInProgress(CallStream):
                 "Invoca could not ask all of its regions, or sent something without "
                 "transaction_id: calls may be missing, none counts as ended"
             )
-        while (now := utc_text(self._clock.now())) == before:
-            self._sleep(_POLL_SECONDS)
-        return answer, now
+        clock = self._clock.now()
+        later = from_utc_text(before) + _SECOND if before else clock
+        return answer, utc_text(max(clock, later) if later - clock < _SET_BACK else clock)
 
     def _invoca(self) -> Invoca:
         return Invoca(
@@ -148,11 +152,14 @@ class CallsInProgress(CallStream):
 
     # What the state holds: the question, and of each open call its key, times and fingerprint.
 
-    def _resumed(self) -> OpenCalls:
+    def _resumed(self) -> tuple[OpenCalls, str]:
+        """The calls that were open, and the time of the last poll; empty if none is known."""
         state = self.get_context_state(None)
+        before = state.get("polled_at", "")
         try:
             open_calls = from_state(state.get("open_calls", ()))
-        except (KeyError, TypeError):
+            before and from_utc_text(before)
+        except (KeyError, TypeError, ValueError):
             raise PluginError(
                 f"The saved state of stream {self.name} is not one of a watch: give the right one, "
                 "or none, and then no call of an earlier watch is ended."
@@ -163,21 +170,24 @@ class CallsInProgress(CallStream):
                 "are forgotten, since this one can't tell when they end",
                 len(open_calls),
             )
-            return {}
-        return open_calls
+            return {}, before
+        return open_calls, before
 
-    def _save(self, open_calls: OpenCalls) -> None:
+    def _save(self, open_calls: OpenCalls, polled_at: str) -> None:
         state = self.get_context_state(None)
         state["question"] = self._question
+        state["polled_at"] = polled_at
         state["open_calls"] = to_state(open_calls)
         self.state_manager.is_flushed = False
         self._write_state_message()
 
     @property
     def _question(self) -> str:
-        """What is asked, without the numbers of a lookup."""
-        asked = "{api_url} {organization_type} {organization_id}".format(**self.config)
-        lookup = self.config.get("lookup")
+        """What is asked, without the numbers of a lookup; the same however it is spelled."""
+        address = self.config["api_url"]
+        address = origin_of(address) + urlsplit(address).path.rstrip("/")
+        asked = f"{address} {self.config['organization_type']} {self.config['organization_id']}"
+        lookup = {k: v for k, v in (self.config.get("lookup") or {}).items() if v is not None}
         return f"{asked} {self._fingerprint(lookup)}" if lookup else asked
 
     def _fingerprint(self, value: Record) -> str:

@@ -202,20 +202,49 @@ def test_an_end_holds_the_call_as_it_was_seen_last(hour):
     assert unwatched > 5
 
 
-def test_no_two_polls_are_of_one_second(sandbox, settings):
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda now: now // 2 * 2,
+        lambda now: now - 7 * (int(now) // 10 % 2),  # set back by 7 s, and on again, and again
+    ],
+    ids=["even seconds", "set back"],
+)
+def test_no_two_polls_are_of_one_second(sandbox, settings, shown):
     """A table's key is a call and the second of the poll: none overwrites another's row."""
 
     class Late(Hour):
         def _now(self):
-            return datetime.fromtimestamp(self.sandbox.now // 2 * 2, UTC)
+            return datetime.fromtimestamp(shown(self.sandbox.now), UTC)
 
     hour = Late(sandbox, settings)
     states = _states(hour.watch(20, every=1))
     states += _states(hour.watch(4, states[-1], every=1))  # in the second of the last poll
-    seen = [state["bookmarks"]["calls_in_progress"].get("open_calls") for state in states]
-    times = [max(call["last_seen_at"] for call in open_calls) for open_calls in seen if open_calls]
-    polls = [at for at, _ in itertools.groupby(times)]
-    assert len({*polls}) == len(polls) == len(sandbox.journal("invoca-live")) > 10
+    times = [state["bookmarks"]["calls_in_progress"].get("polled_at") for state in states]
+    polls = [at for at, _ in itertools.groupby(times) if at]
+    assert sorted({*polls}) == polls
+    assert len(polls) == len(sandbox.journal("invoca-live")) > 10
+
+
+def test_a_clock_that_was_far_ahead_is_not_followed(sandbox, settings):
+    """Set right, it is right at once; what was told in the future stays a row of its own."""
+    state = {"polled_at": "2999-01-01T00:00:00Z", "open_calls": []}
+    hour = Hour(sandbox, settings)
+    (*_, last) = _states(hour.watch(2, {"bookmarks": {"calls_in_progress": state}}, every=1))
+    assert last["bookmarks"]["calls_in_progress"]["polled_at"] < "2027"
+
+
+def test_the_same_question_is_the_same_however_it_is_written(sandbox, settings):
+    """Else the calls that are open would be forgotten, and their ends never told."""
+    hour = Hour(sandbox, settings | {"lookup": {"call_record_id": "none"}})
+    (*_, state) = _states(hour.watch(1, every=1))
+    mark = state["bookmarks"]["calls_in_progress"]
+    at = dict.fromkeys(("first_seen_at", "last_seen_at"), mark["polled_at"])
+    mark["open_calls"] = [{"transaction_id": "A", "fingerprint": "x"} | at]
+    url = settings["api_url"].replace("http", "HTTP") + "/"
+    hour.settings |= {"api_url": url, "lookup": {"call_record_id": "none", "transaction_id": None}}
+    ended = [m["record"] for m in hour.watch(1, state, every=1) if m["type"] == "RECORD"]
+    assert [(row["transaction_id"], bool(row["ended_at"])) for row in ended] == [("A", True)]
 
 
 def test_state_follows_every_answered_poll(hour):

@@ -12,6 +12,7 @@ exceptions, in the words of ``faults``.
     faults        what it means that no answer came
 """
 
+from singer_calls.http.origin import origin_of
 from singer_calls.http.rate_limit import BlockingRateLimiter
 
-__all__ = ["BlockingRateLimiter"]
+__all__ = ["BlockingRateLimiter", "origin_of"]
