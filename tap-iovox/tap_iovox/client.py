@@ -113,7 +113,13 @@ class Iovox:
             PluginError: It is not found, since calls come in another order.
         """
         start = asked_from(SINCE_EVER, self._zone)
-        moments = [at for call in self._page(start, None, 1, 2) if (at := call["call_start"])]
+        calls = self._page(start, None, 1, 2)
+        moments = [at for call in calls if (at := call["call_start"])]
+        if not moments and calls.received:
+            raise PluginError(
+                f"{VENDOR} lists calls without a call_start that can be read, so the first one of "
+                "all is not found: set start_date."
+            )
         if not moments:
             return None
         first, last = moments[0], moments[-1]

@@ -113,6 +113,7 @@ def refusal(status: int, body: bytes) -> str:
     Raises:
         NoRecordingError: It is about this recording alone.
         UnusableError: Likewise.
+        FailedError: It can't be had now.
     """
     if status in _DENIED:
         return (
@@ -129,9 +130,11 @@ def refusal(status: int, body: bytes) -> str:
         )
     if 300 <= status < 400:  # noqa: PLR2004 - a redirect
         raise UnusableError(f"is answered by a redirect (HTTP {status}), which is not followed")
-    return (
-        f"iovox answers HTTP {status} when asked for a recording: check the setting "
-        "recordings_api_url, and whether this version of tap-iovox still fits iovox."
+    raise FailedError(
+        f"can't be had: iovox answers HTTP {status}",
+        f"iovox answers HTTP {status} when asked for a recording, and so it was with the ones "
+        "before: check the setting recordings_api_url, and whether this version of tap-iovox "
+        "still fits iovox.",
     )
 
 

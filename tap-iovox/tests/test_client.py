@@ -14,7 +14,7 @@ import requests
 from call_sandbox.credentials import IOVOX_SECURE_KEY, IOVOX_USERNAME
 from call_sandbox.testing import Plugin
 from singer_calls.errors import PluginError
-from singer_calls.extract import SchemaDrift
+from singer_calls.extract import SchemaDrift, Spill
 from singer_calls.values.clock import to_utc
 from tap_iovox.client import Iovox
 from tap_iovox.pages import Page
@@ -212,6 +212,14 @@ def test_pages_in_another_order_are_read_by_their_numbers(bench, caplog):
     assert max(int(query["page"]) for query in bench.asked()) > 1
     with pytest.raises(PluginError, match="first one of all is not found: set start_date"):
         bench.run(FEW, start_date=None)
+
+
+def test_a_beginning_that_can_not_be_dated_is_no_empty_account(bench, monkeypatch):
+    """Without a start_date nothing would be read, in every run."""
+    undated = [{"id": "1", "call_start": None}, {"id": "2", "call_start": None}]
+    monkeypatch.setattr(Iovox, "_page", lambda *_: Spill(undated))
+    with pytest.raises(PluginError, match=r"call_start that can be read.*set start_date"):
+        bench.run(start_date=None)
 
 
 @pytest.mark.parametrize(("page_size", "ties"), [(1, 0), (2, 0), (20, 40), (50, 60)])

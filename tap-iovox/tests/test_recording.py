@@ -14,7 +14,7 @@ import pytest
 from call_sandbox import Sandbox
 from call_sandbox.vendors.iovox_recordings import recorded
 from singer_calls.errors import PluginError
-from singer_calls.recordings.archive import Archive, NoRecordingError
+from singer_calls.recordings.archive import Archive, FailedError, NoRecordingError
 from singer_calls.recordings.audio import UnusableError
 from singer_calls.recordings.record import PROPERTIES, Recording
 from singer_calls.recordings.store import Store
@@ -260,11 +260,14 @@ def test_an_answer_about_one_recording_costs_that_one(status, kind, says):
 
 
 @pytest.mark.parametrize("status", [402, 405, 418, 451])
-def test_an_answer_that_nobody_expects_ends_the_run_with_what_to_check(status):
-    """Nothing of its body is told."""
-    told = refusal(status, b"+447700900123")
-    assert f"HTTP {status} when asked for a recording: check the setting recordings_api_url" in told
-    assert "7700900123" not in told
+def test_an_answer_that_nobody_expects_costs_its_recording_and_three_the_run(status):
+    """With what to check then; nothing of its body is told."""
+    with pytest.raises(FailedError, match=f"HTTP {status}") as failed:
+        refusal(status, b"+447700900123")
+    told = failed.value.sentence
+    assert f"HTTP {status} when asked for a recording, and so it was with the ones before" in told
+    assert "check the setting recordings_api_url" in told
+    assert "7700900123" not in f"{told} {failed.value}"
 
 
 def test_refused_credentials_name_the_list_of_addresses(fetch, bench):
