@@ -45,7 +45,8 @@ class CallsById(_Calls):
 
     INVOX says nothing about calls that changed since, so the bookmark waits for calls that are
     not over: it does not pass a ``Calling`` call of the last ``lookback_days``, or one whose date
-    can't be read. Whether INVOX sends the last call itself once more is unknown: it is dropped.
+    can't be read. A date in the future counts as none: no run would ever come to it. Whether INVOX
+    sends the last call itself once more is unknown: it is dropped.
     """
 
     replication_key = "call_id"
@@ -59,11 +60,13 @@ class CallsById(_Calls):
         start, end = self.dates()
         first, beyond = utc_text(start) if start else "", utc_text(end)
         pending = utc_text(end - timedelta(days=self.config["lookback_days"]))
+        future = utc_text(self.began + timedelta(days=1))  # a wrong zone is half a day at most
         newest = last = last or 0
-        held, seen = inf, Seen()
+        held, seen = inf, Seen(self._deselected[0])
         (answer,) = self.prefetch(lambda _: self._invox.since(start, last or None), [None])
         for record in answer:
             identity, at = record["call_id"], record["date"] or first
+            at = first if at > future else at
             if identity <= last:
                 continue
             newest = max(newest, identity)

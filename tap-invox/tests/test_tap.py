@@ -218,6 +218,7 @@ def test_by_id_the_bookmark_waits_for_calls_that_are_not_over(invox_at):
         pytest.param("calling", utc_text(datetime.now(UTC) - timedelta(hours=1)), 5, id="hour ago"),
         ("Calling", "2026-01-01T00:00:00Z", 7),  # older than the lookback
         ("Answered", None, 7),
+        ("Answered", "2999-01-01T00:00:00Z", 7),  # no run would ever come to it
     ],
 )
 def test_by_id_a_call_that_goes_on_is_waited_for(monkeypatch, status, date, bookmark):
