@@ -420,6 +420,16 @@ def test_a_call_is_emitted_once_a_run_as_it_is():
     assert sorted(run.ids) == sorted([*range(48), 8, 99])
 
 
+def test_what_the_catalog_does_not_declare_is_not_emitted():
+    """A loader has no column for it, and who took it out wants it nowhere."""
+    catalog = ExchangeTap().catalog_dict
+    del catalog["streams"][0]["schema"]["properties"]["date"]
+    run = Run(Vendor(hourly(3)), start_date=T0, end_date=T0 + DAY, catalog=catalog)
+    assert [m["record"] for m in run.messages if m["type"] == "RECORD"] == [
+        {"id": identity} for identity in (2, 1, 0)
+    ]
+
+
 def test_windows_are_halved_until_the_vendor_can_answer():
     """And the windows to come begin at the size that worked."""
     vendor = Vendor(hourly(24 * 28))
@@ -477,6 +487,7 @@ def test_a_state_of_another_form_ends_the_run(saved):
         ({"start_date": "2999-01-01"}, "lies in the future"),
         ({"start_date": "0001-01-01T00:00:00+14:00"}, "start_date is not a date"),
         ({"start_date": "1900-01-01"}, "before 1970"),
+        ({"end_date": "0001-01-01"}, "end_date lies before 1970: nothing could be read"),
         ({"timezone": "Europe/Bukarest"}, "timezone is not a known IANA zone"),
         ({"window_days": 0}, "window_days must be at least 1"),
         ({"window_days": -1}, "window_days must be at least 1"),

@@ -52,9 +52,21 @@ class CallStream(Stream):
 
     @cached_property
     def _deselected(self) -> tuple[list[str], bool]:
-        """Top-level fields to leave out, and whether the catalog leaves out parts of others."""
+        """Top-level fields to leave out, and whether the catalog leaves out parts of others.
+
+        Also what the catalog's own schema lacks: whoever took a phone number out of it expects it
+        nowhere, and a loader has no column for it.
+        """
         off = [path[1::2] for path, on in self.mask.items() if path and not on]
-        names = [path[0] for path in off if len(path) == 1]
+        declared = self.effective_schema["properties"].keys() | {*self.primary_keys}
+        unknown = sorted(self.schema["properties"].keys() - declared)
+        if unknown:
+            self.logger.warning(
+                "The catalog does not know these fields of stream %s, left out (discover again to "
+                "have them): %s",
+                *(self.name, ", ".join(unknown)),
+            )
+        names = [*(path[0] for path in off if len(path) == 1), *unknown]
         return names, any(path[0] not in names for path in off)
 
     @cached_property

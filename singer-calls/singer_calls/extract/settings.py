@@ -42,6 +42,8 @@ def date_errors(config: Mapping[str, Any]) -> Iterator[str]:
     start, end = moments["start_date"], moments["end_date"]
     if start and end and start >= end:
         yield "end_date must be later than start_date"
+    elif end and end.year < _FIRST_YEAR:
+        yield "end_date lies before 1970: nothing could be read"
     elif start and start.year < _FIRST_YEAR:
         yield "start_date lies before 1970: leave it out to read everything"
     elif start and start > datetime.now(UTC):

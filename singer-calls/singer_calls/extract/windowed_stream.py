@@ -13,6 +13,7 @@ from singer_calls.extract.call_stream import CallStream
 from singer_calls.extract.errors import ResponseTooLargeError, UnansweredError
 from singer_calls.extract.json_array import Spill
 from singer_calls.extract.seen import Seen
+from singer_calls.extract.settings import moment
 from singer_calls.extract.windows import Window, cut
 from singer_calls.values.clock import from_utc_text, utc_text
 
@@ -79,7 +80,7 @@ class WindowedStream(CallStream):
         answers = self.prefetch(
             self._read, self._asked(windows), count=self.config["windows_in_flight"]
         )
-        self._seen, self._foreign = Seen(), 0
+        self._seen, self._foreign = Seen(self._deselected[0]), 0
         earliest = utc_text(start) if start else ""
         for window, answer in zip(windows, answers, strict=True):
             first, beyond = window.earlier(self.LONGEST_CALL).bounds()
@@ -100,7 +101,7 @@ class WindowedStream(CallStream):
             # A call without a moment belongs to the window that it was found in.
             if at is not None and not first <= at < beyond:
                 self._foreign += 1
-            elif self._seen.is_new(record[key], record):
+            elif self._seen.is_new(record[key], record, beyond):
                 yield record
 
     def _asked(self, windows: list[Window]) -> list[Window]:
@@ -134,7 +135,8 @@ class WindowedStream(CallStream):
         if start is None and self.KEPT is not None:
             start = self.began - self.KEPT
         bookmark = self._bookmark_moment()
-        if bookmark and (bookmark <= end or not self.config.get("end_date")):
+        last = moment(self.config, "end_date") or bookmark
+        if bookmark and last and bookmark <= last:
             behind = bookmark - timedelta(days=self.config["lookback_days"])
             start = max(start, behind) if start else behind
         return start, end
