@@ -63,6 +63,7 @@ test: check $(LOADED) ## lint, types, all tests but the long ones, coverage
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not long and not scale' --durations=10 $(MODULES:%=--cov=%) --cov-report=term
 
 test-long: $(LOADED) ## the long fault set: random kills, a million records (seeds are printed)
+	$(BIN)/pytest -m hypothesis --hypothesis-profile new -n $(WORKERS) --timeout 3600
 	$(BIN)/pytest -m long --ignore tests/neighbours --timeout 3600
 
 test-neighbours: $(READY) ## other people's taps and targets at both ends of ours (needs a package index)

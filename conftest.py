@@ -20,6 +20,7 @@ from pathlib import Path
 from pkgutil import walk_packages
 from typing import NamedTuple
 
+import hypothesis
 import packages
 import pytest
 import sqlalchemy as sa
@@ -40,6 +41,10 @@ os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3:FutureWarning")
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
         signal.signal(_ignored, signal.SIG_DFL)
+# The same examples in each `make test`; `make test-long` looks for new ones.
+hypothesis.settings.register_profile("new", max_examples=1000)
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("same")
 # What plugins import only once they need it, and what measures them.
 LATE = (
     "singer_calls",
