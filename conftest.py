@@ -20,7 +20,6 @@ from pathlib import Path
 from pkgutil import walk_packages
 from typing import NamedTuple
 
-import hypothesis
 import packages
 import pytest
 import sqlalchemy as sa
@@ -41,10 +40,6 @@ os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3:FutureWarning")
 for _ignored in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_ignored) is signal.SIG_IGN:
         signal.signal(_ignored, signal.SIG_DFL)
-# The same examples in each `make test`; `make test-long` looks for new ones.
-hypothesis.settings.register_profile("new", max_examples=1000)
-hypothesis.settings.register_profile("same", derandomize=True)
-hypothesis.settings.load_profile("same")
 # What plugins import only once they need it, and what measures them.
 LATE = (
     "singer_calls",
@@ -64,6 +59,16 @@ axe.run().then(({violations}) =>
 def pytest_addoption(parser):
     """For build servers, where all that the tests use is installed."""
     parser.addoption("--none-skipped", action="store_true", help="a skipped test is a failure")
+
+
+def pytest_configure(config):
+    """The same examples in each `make test`; `make test-long` looks for new ones."""
+    if config.pluginmanager.hasplugin("hypothesispytest"):  # the suites of the SDK run without
+        from hypothesis import settings  # noqa: PLC0415
+
+        settings.register_profile("new", max_examples=1000)
+        settings.register_profile("same", derandomize=True)
+        settings.load_profile("same")
 
 
 def pytest_sessionfinish(session):
