@@ -145,6 +145,8 @@ def test_an_earlier_attempt_that_may_have_said_something_else_is_remembered(
           "time_extracted": "2026-01-01T00:00:09Z"}, 1),
         ({"record": {}, "time_extracted": "2026-01-01T01:00:02.5+01:00"}, 2.5),
         ({"record": {"_sdc_extracted_at": "soon"}, "time_extracted": "2026-01-01T00:00:03"}, 3),
+        ({"record": {"_sdc_extracted_at": "2026-01-01 00:00:01.5 UTC"}}, 1.5),  # of a warehouse
+        ({"record": {"_sdc_extracted_at": 1_767_225_604}}, 4),
         ({"record": {"_sdc_extracted_at": None}}, 7),
         ({"record": {"_sdc_extracted_at": 5}, "time_extracted": ""}, 7),
         ({"record": {}, "time_extracted": "2027-01-01T00:00:00Z"}, 8),  # no later than now

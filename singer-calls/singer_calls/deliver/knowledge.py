@@ -16,13 +16,14 @@ anything else                    to be said
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from singer_calls.deliver.delivery import fingerprint
 from singer_calls.deliver.entries import CAMPAIGN, CLOSED, DELIVERED, REJECTED, Row, Told
 from singer_calls.deliver.identity import NOBODY, Identity
 from singer_calls.deliver.outcome import AlreadyDelivered, Outcome, Rejected
+from singer_calls.values.moment import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -159,10 +160,6 @@ def read_at(message: Mapping[str, Any], otherwise: int, now: float) -> int:
         UTC microseconds since the epoch.
     """
     for text in (message["record"].get("_sdc_extracted_at"), message.get("time_extracted")):
-        try:
-            moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            continue
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(round(aware.timestamp() * MICROSECONDS), round(now * MICROSECONDS))
+        if (moment := parse(text, UTC)) is not None:
+            return min(round(moment.timestamp() * MICROSECONDS), round(now * MICROSECONDS))
     return otherwise

@@ -19,7 +19,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 import phonenumbers
-from phonenumbers import NumberParseException, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumber, ValidationResult
 
 from singer_calls.values.numbers import whole
 
@@ -139,11 +139,14 @@ def _parse(text: str, default_country: str) -> Phone | None:
     address = _address(text)
     if _is_withheld(address) or (match := _matched(address)) is None:
         return None
-    plus = "+" if "+" in match["number"] else ""
+    digits = "".join(filter(str.isdecimal, match["number"]))
     try:
-        number = phonenumbers.parse(
-            plus + "".join(filter(str.isdecimal, match["number"])), default_country
-        )
+        if "+" in match["number"]:
+            number = phonenumbers.parse(f"+{digits}")
+        else:
+            number = _from_abroad(digits, default_country) or phonenumbers.parse(
+                digits, default_country
+            )
     except NumberParseException:
         return None
     national = phonenumbers.national_significant_number(number)
@@ -164,6 +167,27 @@ def _parse(text: str, default_country: str) -> Phone | None:
         calling_code=code,
         national=national,
     )
+
+
+def _from_abroad(digits: str, country: str) -> PhoneNumber | None:
+    """A number with a calling code but no plus: after ``00``, which PBXs of all countries write.
+
+    Or with the code of its own country, as exports drop the plus. A national number that begins
+    with these digits would have its trunk prefix before them, where the country has one; where it
+    has none, and both readings are valid, it is the national one.
+    """
+    code = str(phonenumbers.country_code_for_region(country))
+    if not digits.startswith(("00", code)):
+        return None
+    try:
+        abroad = phonenumbers.parse(f"+{digits.removeprefix('00')}")
+        if not phonenumbers.is_valid_number(abroad):
+            return None
+        here = phonenumbers.parse(digits, country)
+    except NumberParseException:
+        return None
+    has_trunk_prefix = phonenumbers.ndd_prefix_for_region(country, strip_non_digits=True)
+    return abroad if has_trunk_prefix or not phonenumbers.is_valid_number(here) else None
 
 
 def _text(value: object) -> str | None:
