@@ -292,6 +292,17 @@ def test_an_empty_ledger_beside_a_resumed_tap_is_said(dated):
     assert len(bench.journal()) == 5
 
 
+def test_calls_of_another_vendor_make_no_ledger_less_empty(bench):
+    """One ledger serves all targets: an Invoca job may write to a new one first."""
+    other = SqlLedger(bench.settings["ledger_url"], RunFacts("target-invoca-calls", 5))
+    other.apply([Claim(Account("invoca", "https://other.example", "1"), "a", None, b"")])
+    other.close()
+    run = bench.run(resumed(bench, 5))
+    assert run.code == 1
+    assert "is empty for this vendor" in run.sentences[0]
+    assert not bench.journal()
+
+
 def test_a_run_that_begins_beside_another_waits_for_its_rows(bench):
     """Both begin with an empty ledger; what the other leaves in files is there before its rows."""
     account = Account("impact", "https://other.example", "1")

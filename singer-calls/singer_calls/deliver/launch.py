@@ -176,14 +176,15 @@ class LiveDelivery:
                 return now
         if signs and target.empty_ledger_is_fatal:
             raise PluginError(
-                f"The ledger ({known.place}) is empty, but {signs}: calls that were delivered "
-                "would be sent and paid again. Bring the old ledger back (ledger_url); if nothing "
-                "was ever delivered from here, run once with allow_empty_ledger."
+                f"The ledger ({known.place}) is empty for this vendor, but {signs}: calls that "
+                "were delivered would be sent and paid again. Bring the old ledger back "
+                "(ledger_url); if nothing was ever delivered from here, run once with "
+                "allow_empty_ledger."
             )
         if signs:
             target.logger.warning(
-                "The ledger (%s) is empty, but %s: calls that were delivered are sent again, and "
-                "the vendor will say that it has them.",
+                "The ledger (%s) is empty for this vendor, but %s: calls that were delivered are "
+                "sent again, and the vendor will say that it has them.",
                 known.place,
                 signs,
             )

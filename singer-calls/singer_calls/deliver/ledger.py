@@ -204,7 +204,7 @@ class LedgerSummary:
         unmarked: Rows without marks (of the first format); counting ends likewise.
         records: Rows of records that never became a delivery, see ``Refuse``, and still wait; and
             decisions of people about such.
-        empty: Whether there is no row of any call.
+        empty: Whether there is no row of any call of this vendor: those of others say nothing.
     """
 
     place: str

@@ -155,16 +155,20 @@ class MemoryLedger:
             rows = [row for row in self._store.rows.values() if row.account.vendor == vendor]
             delivered = [row for row in rows if row.state in DELIVERED]
             moments = [row.identity.moment for row in delivered if row.identity.moment is not None]
+            records = [
+                row
+                for row in self._store.rows.values()
+                if row.account == records_of(self._facts.target)
+            ]
             return LedgerSummary(
                 place="memory",
                 calls=min(len(delivered), COUNT_LIMIT_CALLS),
                 newest=iso(max(moments)) if moments else None,
                 unmarked=min(sum(row.unmarked for row in rows), COUNT_LIMIT_CALLS),
-                empty=not self._store.rows,
+                empty=not rows and not records,
                 records=sum(
-                    row.account == records_of(self._facts.target)
-                    and (row.state in WAITS or (row.state, row.remedy) == (CLOSED, PERSON))
-                    for row in self._store.rows.values()
+                    row.state in WAITS or (row.state, row.remedy) == (CLOSED, PERSON)
+                    for row in records
                 ),
             )
 

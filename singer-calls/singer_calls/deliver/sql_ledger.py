@@ -84,7 +84,9 @@ class SqlLedger:
             theirs = CALLS.c.account.in_(self._calls.of_vendor(connection, vendor))
             records = self._calls.number(connection, records_of(self._target))
             delivered = theirs & CALLS.c.state.in_(sorted(DELIVERED))
-            waiting = (CALLS.c.account == records) & STANDING & CALLS.c.state.in_(sorted(WAITS))
+            of_records = CALLS.c.account == records
+            waiting = of_records & STANDING & CALLS.c.state.in_(sorted(WAITS))
+            ours = sa.select(CALLS.c.key).where(theirs | of_records).limit(1)
             decided = DECISIONS.c.account == records
             calls = _count(connection, delivered)
             newest = sa.select(CALLS.c.moment).where(delivered, CALLS.c.moment.is_not(None))
@@ -96,7 +98,7 @@ class SqlLedger:
                 newest=None if moment is None else iso(moment),
                 unmarked=_count(connection, theirs & IS_UNMARKED),
                 records=_count(connection, waiting) + _count(connection, decided, DECISIONS),
-                empty=connection.execute(sa.select(CALLS.c.key).limit(1)).first() is None,
+                empty=connection.execute(ours).first() is None,
             )
 
     def who(self, run: int) -> str:
