@@ -120,6 +120,13 @@ def test_an_empty_one_is_an_error(project, url):
         place(url, working=project, environment={PROJECT: str(project)})
 
 
+@pytest.mark.parametrize("url", ["sqlite:////x.db\n", " sqlite:////x.db", "sqlite:////x\u200b.db"])
+def test_what_can_not_be_seen_makes_no_other_ledger(project, url):
+    """A file of secrets ends with a line break: all calls would be new."""
+    with pytest.raises(LedgerError, match="blank or a line break"):
+        place(url, working=project, environment={PROJECT: str(project)})
+
+
 def test_a_ledger_where_the_first_release_put_it_ends_the_run(project):
     """Named, with the new place: it would be sent again from an empty one."""
     old = project / "sub/calls.ledger.db"

@@ -61,9 +61,14 @@ def anchored(
             "ledger_url is empty: name a ledger, or remove the setting (LEDGER_URL too) for the "
             "default"
         )
+    if url != url.strip() or not url.isprintable():
+        raise LedgerError(
+            "ledger_url has a blank or a line break at an end, or a character that can't be seen "
+            "in it, as from a file of secrets: it would be another ledger. Remove it"
+        )
     try:
         address = sa.engine.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         return url  # whoever opens it says what is wrong
     name = address.database or ""
     if address.get_backend_name() != "sqlite" or name in {"", ":memory:"} or name[:5] == "file:":

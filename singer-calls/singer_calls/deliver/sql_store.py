@@ -45,10 +45,12 @@ def open_engine(url: str, *, create: bool = True) -> Engine:
     """
     try:
         address = sa.engine.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError):
+        # Without its cause, which quotes the URL: of a password with @ or : in it, a part.
         raise LedgerError(
-            "ledger_url is not a SQLAlchemy URL: give one such as sqlite:///calls.ledger.db"
-        ) from error
+            "ledger_url is not a SQLAlchemy URL: give one such as sqlite:///calls.ledger.db, and "
+            "write @ : / ? # % in a password as %40 %3A %2F %3F %23 %25"
+        ) from None
     backend = address.get_backend_name()
     if backend in {"postgres", "postgresql"}:
         return _open_server(address.set(drivername="postgresql+psycopg"), write=create)
