@@ -255,6 +255,8 @@ def test_an_argument_that_is_no_text_is_one_sentence(kept):
         (["bad", "ok", "--send-again"], 3, "is delivered"),
         (["bad", "--attempt", "2", "--send-again"], 3, "look again"),
         (["--drop"], 2, "say which calls"),
+        (["--reason", "", "--drop"], 2, "is empty, which would mean all calls"),
+        (["--account", " ", "--drop"], 2, "is empty, which would mean all calls"),
         (["bad"], 2, "--delivered, --send-again or --drop"),
         (["bad", "--drop", "--reference", "A"], 2, "belongs to --delivered"),
         (["bad", "--state", "rejected", "--drop"], 2, "keys or filters"),

@@ -13,7 +13,7 @@ from desk_bench import CALLER, FACTS, HERE, THERE, Kept, source
 from call_sandbox.testing import record
 from singer_calls.deliver.entries import ACCEPTED, CLOSED, REJECTED, SENDING, UNKNOWN
 from singer_calls.deliver.identity import Identity
-from singer_calls.deliver.ledger import FORGOTTEN, Claim, Lookup, Note
+from singer_calls.deliver.ledger import FORGOTTEN, Claim, LedgerError, Lookup, Note
 from singer_calls.deliver.sql_ledger import SqlLedger
 from singer_calls.deliver.sql_tables import ACCOUNTS, CALLS, DECISIONS, RUNS
 from singer_calls.ledger_cli.desk import Desk
@@ -181,6 +181,8 @@ def test_a_copy_is_the_ledger_in_another_database_and_can_be_made_again(kept, el
     kept("resolve", "held", "--send-again")
     kept("prune", "--before", "2025-01-01")
     kept("copy", "--to", elsewhere, code=3)
+    with pytest.raises(LedgerError):  # an empty one would be taken for new
+        Desk(elsewhere)
     kept.ledger.close()
     kept("copy", "--to", elsewhere)
     counts = kept("copy", "--to", elsewhere).splitlines()

@@ -93,12 +93,25 @@ def a_date(_context: click.Context, _option: click.Parameter, text: str | None) 
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
+def not_empty(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """A filter: an empty one, as of a variable that is not set, would be none."""
+    if text is not None and not text.strip():
+        raise click.BadParameter("is empty, which would mean all calls: leave it out, or fill it")
+    return text
+
+
 def call_filters(command: Callable[..., None]) -> Callable[..., None]:
     """Options that say which of the calls that wait."""
     for option in (
         click.option("--since", callback=a_date, help="Set aside on that day or later (UTC)."),
-        click.option("--reason", help="Part of the reason or of the parameter at fault."),
-        click.option("--account", help="Part of an account's name: vendor origin campaign."),
+        click.option(
+            "--reason", callback=not_empty, help="Part of the reason or of the parameter at fault."
+        ),
+        click.option(
+            "--account",
+            callback=not_empty,
+            help="Part of an account's name: vendor origin campaign.",
+        ),
         click.option("--state", type=click.Choice([REJECTED, HELD]), help="Only these."),
     ):
         command = option(command)

@@ -12,7 +12,7 @@ from singer_calls.deliver.entries import iso
 from singer_calls.deliver.ledger_place import anchored
 from singer_calls.environment import working_folder
 from singer_calls.ledger_cli import upkeep
-from singer_calls.ledger_cli.command import Where, a_date, in_sentences
+from singer_calls.ledger_cli.command import Where, a_date, in_sentences, not_empty
 from singer_calls.ledger_cli.decisions import RefusedError
 from singer_calls.text import many
 
@@ -24,7 +24,9 @@ _YOUNG_SECONDS = 90 * 24 * 60 * 60  # in which a tap may read again
 
 @click.command()
 @click.argument("keys", nargs=-1, required=True)
-@click.option("--account", help="Part of an account's name; else in all of them.")
+@click.option(
+    "--account", callback=not_empty, help="Part of an account's name; else in all of them."
+)
 @click.option(
     "--recordings-url", envvar="RECORDINGS_URL", help="Store of the tap's recordings, if any."
 )
@@ -74,7 +76,7 @@ def _store(url: str | None, storage: str | None) -> Store | None:
 
 @click.command()
 @click.option("--before", callback=a_date, required=True, help="A day (UTC): calls before it.")
-@click.option("--account", help="Part of an account's name; else all of them.")
+@click.option("--account", callback=not_empty, help="Part of an account's name; else all of them.")
 @click.option("--force", is_flag=True, help="Also for a day within the last 90.")
 @click.pass_obj
 @in_sentences

@@ -10,7 +10,7 @@ import click
 from singer_calls.deliver.entries import iso
 from singer_calls.deliver.messages import encode
 from singer_calls.ledger_cli import filed_records
-from singer_calls.ledger_cli.command import WAITS, Where, call_filters, in_sentences
+from singer_calls.ledger_cli.command import WAITS, Where, call_filters, in_sentences, not_empty
 from singer_calls.ledger_cli.decisions import RefusedError
 from singer_calls.ledger_cli.render import as_csv, as_json, cells_of, escaped, table, time_
 from singer_calls.ledger_cli.runs import totals
@@ -111,7 +111,11 @@ def _list_table(place: Where, calls: list[Call]) -> None:
 
 @click.command()
 @click.argument("keys", nargs=-1, required=True)
-@click.option("--account", help="Part of an account's name, where one key is several calls.")
+@click.option(
+    "--account",
+    callback=not_empty,
+    help="Part of an account's name, where one key is several calls.",
+)
 @click.option("--original", is_flag=True, help="Also the call itself, as the tap sent it.")
 @click.pass_obj
 @in_sentences

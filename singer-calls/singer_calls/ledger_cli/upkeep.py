@@ -208,6 +208,8 @@ def copy(desk: Desk, url: str) -> dict[str, int]:
         RefusedError: A run lives, or there is another ledger already.
         LedgerError: A database can't be used.
     """
+    with desk.writing() as (source, _calls):  # before there are tables in the other one
+        desk.refuse_open(source, "copy when it has ended")
     with explained("opened"):
         target = Database(url, _TIMEOUT_SECONDS)
     with closing(target), desk.writing() as (source, _calls):
