@@ -117,6 +117,7 @@ def test_two_brands_are_read_with_keys_of_their_own(project, sandbox):
     assert programs.count("1000") == programs.count("2000") == len(sandbox.books("impact"))
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_rejected_calls_are_replayed_after_the_cause_is_corrected(pipeline, sandbox, tmp_path):
     """What impact.com refused is kept as INVOX sent it; once it is taken, --input sends it."""
     job = pipeline(JOB)

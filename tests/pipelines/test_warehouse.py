@@ -77,6 +77,7 @@ def primary_key(rows, schema, table):
     return {name for (name,) in found}
 
 
+@pytest.mark.long  # `.ci/run` has it after `make test`: it runs a pipeline whole
 def test_invox_calls_keep_their_types_and_are_there_once(warehouse, sandbox, rows):
     """A second run adds what is new, updates what changed, and repeats nothing."""
     job = warehouse("invox-to-postgres")
