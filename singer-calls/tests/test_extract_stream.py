@@ -420,6 +420,15 @@ def test_a_call_is_emitted_once_a_run_as_it_is():
     assert sorted(run.ids) == sorted([*range(48), 8, 99])
 
 
+def test_an_end_that_is_still_to_come_makes_no_backfill():
+    """Also where the bookmark, of a machine whose clock goes ahead, lies behind the run's start."""
+    now = datetime.now(UTC)
+    vendor = Vendor(hourly(3))
+    Run(vendor, state_of(utc_text(now + timedelta(minutes=3))), end_date="2999-01-01T00:00:00Z")
+    assert all(start and start > now - 3 * DAY for start, _ in vendor.asked)
+    assert vendor.asked
+
+
 def test_what_the_catalog_does_not_declare_is_not_emitted():
     """A loader has no column for it, and who took it out wants it nowhere."""
     catalog = ExchangeTap().catalog_dict
