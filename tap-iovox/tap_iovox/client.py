@@ -115,13 +115,13 @@ class Iovox:
         start = asked_from(SINCE_EVER, self._zone)
         calls = self._page(start, None, 1, 2)
         moments = [at for call in calls if (at := call["call_start"])]
-        if not moments and calls.received:
+        if not calls.received:
+            return None
+        if not moments:
             raise PluginError(
                 f"{VENDOR} lists calls without a call_start that can be read, so the first one of "
                 "all is not found: set start_date."
             )
-        if not moments:
-            return None
         first, last = moments[0], moments[-1]
         # Two moments show the order; of one there may be earlier ones.
         if self._is_before(last, first) or (last == first and self._has_earlier(start, first)):
