@@ -420,6 +420,15 @@ def test_a_call_is_emitted_once_a_run_as_it_is():
     assert sorted(run.ids) == sorted([*range(48), 8, 99])
 
 
+def test_a_catalog_that_describes_no_field_leaves_none_out():
+    """It selects, and that is all."""
+    catalog = ExchangeTap().catalog_dict
+    catalog["streams"][0]["schema"] = {}
+    run = Run(Vendor(hourly(3)), start_date=T0, end_date=T0 + DAY, catalog=catalog)
+    records = [m["record"] for m in run.messages if m["type"] == "RECORD"]
+    assert [sorted(record) for record in records] == 3 * [["date", "id"]]
+
+
 def test_an_end_that_is_still_to_come_makes_no_backfill():
     """Also where the bookmark, of a machine whose clock goes ahead, lies behind the run's start."""
     now = datetime.now(UTC)

@@ -58,8 +58,9 @@ class CallStream(Stream):
         nowhere, and a loader has no column for it.
         """
         off = [path[1::2] for path, on in self.mask.items() if path and not on]
-        declared = self.effective_schema["properties"].keys() | {*self.primary_keys}
-        unknown = sorted(self.schema["properties"].keys() - declared)
+        ours = self.schema["properties"]
+        declared = self.effective_schema.get("properties", ours)  # a catalog may describe nothing
+        unknown = sorted(ours.keys() - declared.keys() - {*self.primary_keys})
         if unknown:
             self.logger.warning(
                 "The catalog does not know these fields of stream %s, left out (discover again to "
