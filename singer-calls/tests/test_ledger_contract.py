@@ -696,3 +696,7 @@ def test_what_is_known_at_the_start(bench, ledger):
     assert (known.calls, known.newest, known.unmarked) == (4, "2023-11-14T22:13:23Z", 0)
     nothing = ledger.summary("nobody")
     assert (nothing.calls, nothing.newest) == (0, None)
+    assert [(one.empty, one.first_here) for one in (known, nothing)] == [
+        (False, False),
+        (False, True),
+    ]

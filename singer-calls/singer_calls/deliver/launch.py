@@ -155,7 +155,7 @@ class LiveDelivery:
             f", the newest of {known.newest}" if known.newest else "",
             f"; {known.unmarked} are known by their id alone" if known.unmarked else "",
         )
-        if known.empty and not config.get("allow_empty_ledger"):
+        if known.first_here and not config.get("allow_empty_ledger"):
             known = self._unless_lost(ledger, known)
         return known.empty, known.records > 0
 
@@ -172,7 +172,7 @@ class LiveDelivery:
         )
         for _ in range(_FILL_TENTHS if signs else 0):
             time.sleep(0.1)
-            if not (now := ledger.summary(target.destination.vendor)).empty:
+            if not (now := ledger.summary(target.destination.vendor)).first_here:
                 return now
         if signs and target.empty_ledger_is_fatal:
             raise PluginError(

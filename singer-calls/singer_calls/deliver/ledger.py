@@ -204,7 +204,8 @@ class LedgerSummary:
         unmarked: Rows without marks (of the first format); counting ends likewise.
         records: Rows of records that never became a delivery, see ``Refuse``, and still wait; and
             decisions of people about such.
-        empty: Whether there is no row of any call of this vendor: those of others say nothing.
+        empty: Whether there is no row of any call.
+        first_here: Whether there is none of this vendor's: rows of others prove nothing.
     """
 
     place: str
@@ -213,6 +214,7 @@ class LedgerSummary:
     unmarked: int = 0
     records: int = 0
     empty: bool = False
+    first_here: bool = False
 
 
 class Ledger(Protocol):

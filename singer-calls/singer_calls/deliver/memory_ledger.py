@@ -165,7 +165,8 @@ class MemoryLedger:
                 calls=min(len(delivered), COUNT_LIMIT_CALLS),
                 newest=iso(max(moments)) if moments else None,
                 unmarked=min(sum(row.unmarked for row in rows), COUNT_LIMIT_CALLS),
-                empty=not rows and not records,
+                empty=not self._store.rows,
+                first_here=not rows and not records,
                 records=sum(
                     row.state in WAITS or (row.state, row.remedy) == (CLOSED, PERSON)
                     for row in records

@@ -86,7 +86,8 @@ class SqlLedger:
             delivered = theirs & CALLS.c.state.in_(sorted(DELIVERED))
             of_records = CALLS.c.account == records
             waiting = of_records & STANDING & CALLS.c.state.in_(sorted(WAITS))
-            ours = sa.select(CALLS.c.key).where(theirs | of_records).limit(1)
+            any_call = sa.select(CALLS.c.key).limit(1)
+            any_here = any_call.where(theirs | of_records)
             decided = DECISIONS.c.account == records
             calls = _count(connection, delivered)
             newest = sa.select(CALLS.c.moment).where(delivered, CALLS.c.moment.is_not(None))
@@ -98,7 +99,8 @@ class SqlLedger:
                 newest=None if moment is None else iso(moment),
                 unmarked=_count(connection, theirs & IS_UNMARKED),
                 records=_count(connection, waiting) + _count(connection, decided, DECISIONS),
-                empty=connection.execute(ours).first() is None,
+                empty=connection.execute(any_call).first() is None,
+                first_here=connection.execute(any_here).first() is None,
             )
 
     def who(self, run: int) -> str:
